@@ -1,0 +1,121 @@
+package gateway
+
+import (
+	"crypto/tls"
+	"log/slog"
+	"time"
+
+	"github.com/sluice-ftp/sluice/auth"
+	"github.com/sluice-ftp/sluice/backends"
+)
+
+// Options configure a Server. The zero value of a field is its default where one is named.
+type Options struct {
+	// Backends are the stores that mounts name.
+	Backends map[string]backends.CloudStorageAdapter
+	// Auth decides logins.
+	Auth auth.Authenticator
+	// Log takes one line for each session, login, transfer and refusal. Required.
+	Log *slog.Logger
+
+	TLS     TLSOptions
+	Passive PassiveOptions
+	Limits  Limits
+	Tuning  Tuning
+
+	// ActiveMode lets clients have the server connect to them (PORT, EPRT): only to the address
+	// that the control connection came from, and to ports of 1024 and above.
+	ActiveMode bool
+	// TransferEOF says when the end of an upload is believed; see EOFPolicy.
+	TransferEOF EOFPolicy
+	// ASCII says what TYPE A does; see ASCIIPolicy.
+	ASCII ASCIIPolicy
+}
+
+// TLSOptions say whether and how connections are protected (RFC 4217).
+type TLSOptions struct {
+	Mode TLSMode
+	// Certificates are what the server shows. Required unless Mode is TLSOff.
+	Certificates *Certificates
+	// MinVersion is tls.VersionTLS12 (default) or tls.VersionTLS13.
+	MinVersion uint16
+}
+
+func (o TLSOptions) minVersion() uint16 {
+	if o.MinVersion == 0 {
+		return tls.VersionTLS12
+	}
+	return o.MinVersion
+}
+
+// TLSMode says what is done without TLS.
+type TLSMode string
+
+// The modes.
+const (
+	// TLSRequired refuses USER before AUTH, and data connections without PROT P.
+	TLSRequired TLSMode = "required"
+	// TLSOptional leaves it to the client.
+	TLSOptional TLSMode = "optional"
+	// TLSOff knows no AUTH. There can be no implicit listener.
+	TLSOff TLSMode = "off"
+)
+
+// PassiveOptions say where clients open data connections to.
+type PassiveOptions struct {
+	// FirstPort and LastPort are the range, both included. 0, 0: any free port.
+	FirstPort, LastPort int
+	// PublicHost is the IPv4 address, or a name of one, that PASV announces. "": the address that
+	// the client reached.
+	PublicHost string
+}
+
+// Limits bound what a silent client can hold.
+type Limits struct {
+	// IdleTimeout ends a session without a command or a transfer. 5 minutes by default.
+	IdleTimeout time.Duration
+	// DataStallTimeout ends a transfer that does not move. 2 minutes by default.
+	DataStallTimeout time.Duration
+	// LoginTimeout ends a session that has not logged in. 30 seconds by default.
+	LoginTimeout time.Duration
+}
+
+// Tuning is for lines that the defaults do not suit.
+type Tuning struct {
+	// BufferSize is the bytes read or written at once; each transfer holds one such buffer.
+	// 256 KiB by default, 4 KiB to 4 MiB.
+	BufferSize int
+	// Delay turns TCP_NODELAY off.
+	Delay bool
+	// ReceiveBuffer and SendBuffer are SO_RCVBUF and SO_SNDBUF of data connections in bytes.
+	// 0 leaves them to the system, which grows them as needed.
+	ReceiveBuffer, SendBuffer int
+}
+
+// EOFPolicy says when the end of an upload is believed to be one. FTP has no length: the end of a
+// file is the end of its connection, and so is the death of a client.
+type EOFPolicy string
+
+// The policies.
+const (
+	// EOFDefault is EOFStrict on data connections with TLS and EOFAlive on those without.
+	EOFDefault EOFPolicy = ""
+	// EOFStrict believes close_notify only (RFC 8446 section 6.1), and nothing in clear.
+	EOFStrict EOFPolicy = "strict"
+	// EOFAlive believes any orderly end if the control connection is there a moment later.
+	EOFAlive EOFPolicy = "alive"
+	// EOFOff believes every orderly end.
+	EOFOff EOFPolicy = "off"
+)
+
+// ASCIIPolicy says what TYPE A does.
+type ASCIIPolicy string
+
+// The policies.
+const (
+	// ASCIIConvert turns line ends from CR LF to LF on the way in and back on the way out
+	// (RFC 959 section 3.1.1.1). SIZE and REST are refused then.
+	ASCIIConvert ASCIIPolicy = "convert"
+	// ASCIIBinary transfers bytes as they are, and SIZE and REST work.
+	ASCIIBinary ASCIIPolicy = "binary"
+)
