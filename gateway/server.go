@@ -8,27 +8,207 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
+	"fmt"
 	"net"
+	"sync"
+	"time"
 )
+
+var errShutdown = errors.New("the server is shutting down")
 
 // Server serves FTP and FTPS on any number of listeners.
 type Server struct {
-	opts Options
+	opts       Options
+	filters    filters
+	commands   map[string]verb
+	controlTLS *tls.Config
+	dataTLS    *tls.Config
+	ports      *portRange
+	public     *publicHost
+	buffers    sync.Pool // *[]byte of Tuning.BufferSize
+	lines      sync.Pool // *[]byte of lineBuffer, for listings
+
+	mu        sync.Mutex
+	listeners map[net.Listener]struct{}
+	sessions  map[*Session]struct{}
+	draining  bool
+	idle      chan struct{} // closed when draining and the last session is gone
 }
 
 // New returns a server. It refuses options that cannot work.
 func New(o Options) (*Server, error) {
-	return &Server{opts: o}, nil
+	if err := o.complete(); err != nil {
+		return nil, err
+	}
+	s := &Server{
+		opts:      o,
+		filters:   filters{audit{}, policy{}, verbs{}},
+		commands:  verbTable(),
+		ports:     newPortRange(o.Passive),
+		public:    &publicHost{name: o.Passive.PublicHost},
+		listeners: map[net.Listener]struct{}{},
+		sessions:  map[*Session]struct{}{},
+		idle:      make(chan struct{}),
+	}
+	s.buffers.New = func() any { b := make([]byte, o.Tuning.BufferSize); return &b }
+	s.lines.New = func() any { b := make([]byte, 0, lineBuffer); return &b }
+	if o.TLS.Mode != TLSOff {
+		s.controlTLS = controlTLS(o.TLS)
+		s.dataTLS = dataTLS(s.controlTLS)
+	}
+	return s, nil
+}
+
+// complete fills in the defaults and refuses what cannot work.
+func (o *Options) complete() error {
+	o.Limits.IdleTimeout = cmp.Or(o.Limits.IdleTimeout, 5*time.Minute)
+	o.Limits.DataStallTimeout = cmp.Or(o.Limits.DataStallTimeout, 2*time.Minute)
+	o.Limits.LoginTimeout = cmp.Or(o.Limits.LoginTimeout, 30*time.Second)
+	o.Tuning.BufferSize = cmp.Or(o.Tuning.BufferSize, 256<<10)
+	o.TLS.Mode = cmp.Or(o.TLS.Mode, TLSRequired)
+	o.ASCII = cmp.Or(o.ASCII, ASCIIConvert)
+	p := o.Passive
+	switch {
+	case o.Log == nil || o.Auth == nil:
+		return errors.New("gateway: Log and Auth are required")
+	case o.TLS.Mode != TLSOff && o.TLS.Certificates == nil:
+		return fmt.Errorf("gateway: TLS mode %q needs a certificate", o.TLS.Mode)
+	case p.FirstPort < 0 || p.LastPort > 65535 || p.FirstPort > p.LastPort:
+		return fmt.Errorf("gateway: passive ports %d-%d are not a range", p.FirstPort, p.LastPort)
+	}
+	return nil
 }
 
 // Serve accepts sessions from l until l is closed or Shutdown is called, and then returns nil.
 // implicit: TLS begins at once (FTPS on port 990), not after AUTH.
 func (s *Server) Serve(l net.Listener, implicit bool) error {
-	return errors.New("gateway: not yet")
+	if implicit && s.controlTLS == nil {
+		return errors.New("gateway: an implicit listener needs TLS")
+	}
+	s.mu.Lock()
+	if s.draining {
+		s.mu.Unlock()
+		return l.Close()
+	}
+	s.listeners[l] = struct{}{}
+	s.mu.Unlock()
+	var delay time.Duration
+	for {
+		conn, err := l.Accept()
+		switch {
+		case errors.Is(err, net.ErrClosed):
+			return nil
+		case err != nil:
+			// Out of file descriptors, mostly: the sessions that there are must go on.
+			delay = min(max(2*delay, 5*time.Millisecond), time.Second)
+			s.opts.Log.Error("accept", "err", err.Error(), "retry_ms", delay.Milliseconds())
+			if !s.pause(delay) {
+				return nil
+			}
+			continue
+		}
+		delay = 0
+		go s.welcome(conn, implicit)
+	}
+}
+
+// pause waits, and is false if Shutdown was called meanwhile.
+func (s *Server) pause(d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-s.idle:
+		return false
+	}
+}
+
+// welcome makes a session of a connection. Only what may take time is done here, off the accept
+// loop; the session itself runs in the library's goroutine.
+func (s *Server) welcome(conn net.Conn, implicit bool) {
+	tune(conn, s.opts.Tuning)
+	session := newSession(s, conn, implicit)
+	if !s.admit(session) {
+		session.control.farewell(Reply{Code: 421, Text: "The server is shutting down; reconnect in a moment"})
+		session.abandon(errShutdown)
+		return
+	}
+	session.log.Info("session start", "implicit", implicit)
+	if implicit {
+		if err := session.control.startTLS(); err != nil {
+			session.log.Info("tls handshake", "err", err.Error())
+			session.abandon(err)
+			session.release()
+			return
+		}
+		session.secure = true
+	}
+	if err := session.serve(); err != nil {
+		session.log.Error("session", "err", err.Error())
+		session.abandon(err)
+		session.release()
+	}
+}
+
+func (s *Server) admit(session *Session) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.draining {
+		return false
+	}
+	s.sessions[session] = struct{}{}
+	return true
+}
+
+func (s *Server) finished(session *Session) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.sessions, session)
+	s.checkIdle()
+}
+
+// checkIdle is called with mu held.
+func (s *Server) checkIdle() {
+	if !s.draining || len(s.sessions) > 0 {
+		return
+	}
+	select {
+	case <-s.idle:
+	default:
+		close(s.idle)
+	}
 }
 
 // Shutdown stops accepting, lets running transfers end, and then closes all sessions; when ctx ends
-// first it closes them at once. It returns when all are gone.
-func (s *Server) Shutdown(ctx context.Context) error { return nil }
+// first it closes them at once. It returns when all are gone, with ctx's error if they were cut off.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.mu.Lock()
+	s.draining = true
+	for l := range s.listeners {
+		_ = l.Close() // it may have been closed by its owner
+	}
+	open := make([]*Session, 0, len(s.sessions))
+	for session := range s.sessions {
+		open = append(open, session)
+	}
+	s.checkIdle()
+	s.mu.Unlock()
+	for _, session := range open {
+		session.control.drain()
+	}
+	select {
+	case <-s.idle:
+		return nil
+	case <-ctx.Done():
+	}
+	for _, session := range open {
+		session.abandon(errShutdown)
+	}
+	<-s.idle
+	return fmt.Errorf("gateway: sessions cut off: %w", ctx.Err())
+}

@@ -79,3 +79,50 @@ func (c *Certificates) get(hello *tls.ClientHelloInfo) (*tls.Certificate, error)
 	}
 	return &pairs[0], nil
 }
+
+// controlTLS is the configuration of control connections. There is one for the server's life, so
+// that its ticket keys are: a ticket of the control connection resumes on a data connection, also
+// after a certificate was reloaded.
+func controlTLS(o TLSOptions) *tls.Config {
+	return &tls.Config{
+		GetCertificate: o.Certificates.get,
+		MinVersion:     o.minVersion(),
+	}
+}
+
+// preSharedKey is the extension of a TLS 1.3 hello that wants to resume (RFC 8446 section 4.2.11).
+const preSharedKey = 41
+
+// dataTLS is the configuration of data connections: it takes the tickets of control connections and
+// issues none under TLS 1.3. A client that only sends would not read such a ticket; its close
+// then resets the connection, and the end of its file is lost on the way.
+//
+// crypto/tls has no switch for "accept, but do not issue", hence a clone for each connection that
+// turns tickets off once it has seen to the client's own. In TLS 1.2 a ticket is part of the
+// handshake and does no harm.
+func dataTLS(control *tls.Config) *tls.Config {
+	base := control.Clone()
+	base.DynamicRecordSizingDisabled = true // a transfer is no web page: full records from the start
+	// With GetConfigForClient, crypto/tls would use the outer configuration's own keys.
+	base.UnwrapSession, base.WrapSession = control.DecryptTicket, control.EncryptTicket
+	silent := base.Clone()
+	silent.SessionTicketsDisabled = true
+	return &tls.Config{
+		MinVersion: control.MinVersion,
+		GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+			if !slices.Contains(hello.SupportedVersions, tls.VersionTLS13) {
+				return base, nil
+			}
+			if !slices.Contains(hello.Extensions, preSharedKey) {
+				return silent, nil
+			}
+			c := base.Clone()
+			c.UnwrapSession = func(id []byte, cs tls.ConnectionState) (*tls.SessionState, error) {
+				state, err := control.DecryptTicket(id, cs)
+				c.SessionTicketsDisabled = true // the handshake's own goroutine reads it after this
+				return state, err
+			}
+			return c, nil
+		},
+	}
+}

@@ -1,0 +1,208 @@
+package gateway
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+)
+
+// dataOpenTimeout is how long a client may take to open the data connection it asked for.
+const dataOpenTimeout = 30 * time.Second
+
+var (
+	errNoClose    = errors.New("data connection ended without close_notify")
+	errNoData     = errors.New("no data connection")
+	errHandshake  = errors.New("tls handshake on the data connection")
+	errDataBroken = errors.New("data connection broken")
+)
+
+// dataListener is where the data connection of the next transfer comes from: a passive port, or in
+// active mode the client's. It gives out one connection, to the right peer, and is closed with
+// that, so that the port is free while the transfer runs.
+type dataListener struct {
+	net.Listener
+	session *Session
+	dial    netip.AddrPort // active mode: connect there
+	expiry  *time.Timer
+
+	mu     sync.Mutex
+	conn   net.Conn // the raw connection, once there
+	closed bool
+}
+
+// WrapPassiveListener is called by the library at PASV and EPSV, with a listener that it made.
+func (s *Session) WrapPassiveListener(inner net.Listener) (net.Listener, error) {
+	l := &dataListener{Listener: inner, session: s, dial: s.active}
+	s.active = netip.AddrPort{}
+	if tcp, ok := inner.(*net.TCPListener); ok {
+		// On the listener, and so before the handshake that agrees on the window's scale.
+		if err := tuneSocket(tcp, s.server.opts.Tuning); err != nil {
+			return nil, errors.Join(err, inner.Close())
+		}
+	}
+	s.server.ports.hold(inner.Addr())
+	// A client that never comes must not keep a port from the others.
+	l.expiry = time.AfterFunc(2*dataOpenTimeout, l.interrupt)
+	s.closeData()
+	s.mu.Lock()
+	s.data = l
+	s.mu.Unlock()
+	return l, nil
+}
+
+// closeData gives up a data connection that was agreed on and not yet used.
+func (s *Session) closeData() {
+	s.mu.Lock()
+	l := s.data
+	s.data = nil
+	s.mu.Unlock()
+	if l != nil {
+		_ = l.Close() // a listener has nothing to lose
+	}
+}
+
+// Accept returns the connection from the client's own address; others are closed. The library set
+// a deadline on the inner listener.
+func (l *dataListener) Accept() (net.Conn, error) {
+	conn, err := l.open()
+	if err != nil {
+		_ = l.session.control.fail(fmt.Errorf("%w: %w", errNoData, err))
+		return nil, err
+	}
+	l.mu.Lock()
+	gone := l.closed && l.conn == nil
+	l.conn = conn
+	l.mu.Unlock()
+	_ = l.Close()
+	if gone { // interrupted since
+		return nil, errors.Join(errNoData, conn.Close())
+	}
+	tune(conn, l.session.server.opts.Tuning)
+	return newDataConn(l.session, conn), nil
+}
+
+func (l *dataListener) open() (net.Conn, error) {
+	if l.dial.IsValid() {
+		d := net.Dialer{Timeout: dataOpenTimeout, LocalAddr: localTo(l.session.control.LocalAddr())}
+		return d.DialContext(l.session.ctx, "tcp", l.dial.String())
+	}
+	for {
+		conn, err := l.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		peer := hostOf(conn.RemoteAddr())
+		if peer == l.session.remote {
+			return conn, nil
+		}
+		l.session.log.Warn("data connection from elsewhere", "peer", peer.String())
+		_ = conn.Close()
+	}
+}
+
+// localTo is the address that a client knows us by, to call it from.
+func localTo(a net.Addr) net.Addr {
+	if tcp, ok := a.(*net.TCPAddr); ok {
+		return &net.TCPAddr{IP: tcp.IP, Zone: tcp.Zone}
+	}
+	return nil
+}
+
+// Close frees the port. A connection that was given out lives on.
+func (l *dataListener) Close() error {
+	l.mu.Lock()
+	closed := l.closed
+	l.closed = true
+	l.mu.Unlock()
+	if closed {
+		return nil
+	}
+	l.expiry.Stop()
+	l.session.server.ports.release(l.Listener.Addr())
+	return l.Listener.Close()
+}
+
+// interrupt ends whatever waits on the listener or moves on its connection.
+func (l *dataListener) interrupt() {
+	_ = l.Close()
+	l.mu.Lock()
+	conn := l.conn
+	l.mu.Unlock()
+	if conn != nil {
+		_ = conn.Close()
+	}
+}
+
+// used reports that the listener has nothing more to give.
+func (l *dataListener) used() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.closed
+}
+
+// dataConn is a data connection as transfers see it: TLS if the session agreed on it. The
+// interface is embedded, not the TCP connection: its ReadFrom and WriteTo would go round ours.
+type dataConn struct {
+	net.Conn
+	tls *tls.Conn
+}
+
+func newDataConn(s *Session, raw net.Conn) *dataConn {
+	w := &wire{Conn: raw, stall: s.server.opts.Limits.DataStallTimeout}
+	if !s.private {
+		return &dataConn{Conn: w}
+	}
+	w.strict = s.server.opts.TransferEOF == EOFDefault || s.server.opts.TransferEOF == EOFStrict
+	tc := tls.Server(w, s.server.dataTLS)
+	return &dataConn{Conn: tc, tls: tc}
+}
+
+// handshake ends the TLS handshake. It comes before the first byte in both directions: an end of
+// file instead of one is never an empty file.
+func (c *dataConn) handshake(ctx context.Context) error {
+	if c.tls == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, handshakeTimeout)
+	defer cancel()
+	if err := c.tls.HandshakeContext(ctx); err != nil {
+		if errors.Is(err, io.EOF) || errors.Is(err, errNoClose) {
+			return fmt.Errorf("%w: %w", errDataBroken, errNoClose)
+		}
+		return fmt.Errorf("%w: %w", errHandshake, err)
+	}
+	return nil
+}
+
+// wire is the TCP connection below TLS.
+type wire struct {
+	net.Conn
+	stall time.Duration
+	// strict: FIN is an error. crypto/tls takes FIN between two records for an end of file, and
+	// with this only close_notify is one, for which it does not come here.
+	strict bool
+}
+
+func (w *wire) Read(p []byte) (int, error) {
+	if err := w.Conn.SetReadDeadline(time.Now().Add(w.stall)); err != nil {
+		return 0, err
+	}
+	n, err := w.Conn.Read(p)
+	if w.strict && errors.Is(err, io.EOF) {
+		err = errNoClose
+	}
+	return n, err
+}
+
+func (w *wire) Write(p []byte) (int, error) {
+	if err := w.Conn.SetWriteDeadline(time.Now().Add(w.stall)); err != nil {
+		return 0, err
+	}
+	return w.Conn.Write(p)
+}

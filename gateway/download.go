@@ -1,0 +1,88 @@
+package gateway
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	ftpserver "github.com/fclairamb/ftpserverlib"
+
+	"github.com/sluice-ftp/sluice/auth"
+	"github.com/sluice-ftp/sluice/backends"
+)
+
+// download is the handle of RETR.
+type download struct {
+	handle
+	reader backends.Reader
+}
+
+func (t *transfer) openDownload(name string) (ftpserver.FileTransfer, error) {
+	src, err := t.session.resolve(name, auth.Read)
+	if err != nil {
+		return nil, err
+	}
+	if src.virtual || t.session.holdsMount(src.path) {
+		return nil, &backends.Error{Op: "open", Key: src.path, Kind: backends.IsDir}
+	}
+	r, err := src.adapter.Open(t.ctx, src.key, backends.OpenOptions{Offset: t.rest})
+	if err != nil {
+		return nil, err
+	}
+	return &download{handle: handle{t}, reader: r}, nil
+}
+
+// WriteTo is called by the library with the data connection.
+func (d *download) WriteTo(conn io.Writer) (n int64, err error) {
+	defer d.recovered(&err)
+	out, err := d.sink(conn)
+	if err != nil {
+		return 0, d.fail(err)
+	}
+	_, err = d.reader.WriteTo(out)
+	if err == nil {
+		err = out.Close()
+	}
+	return d.moved.Load(), d.fail(err)
+}
+
+// Close frees the object before the reply.
+func (d *download) Close() error {
+	return errors.Join(d.reader.Close(), d.handle.Close())
+}
+
+// sink puts the agreed codecs on the data connection that the library opened. Closing it ends what
+// they hold back; the connection is the library's to close.
+func (t *transfer) sink(conn io.Writer) (io.WriteCloser, error) {
+	c, err := t.dataOf(conn)
+	if err != nil {
+		return nil, err
+	}
+	var out io.WriteCloser = &outgoing{transfer: t, conn: c}
+	if t.deflate {
+		if out, err = newDeflater(out); err != nil {
+			return nil, err
+		}
+	}
+	if t.ascii && t.list == nil { // a listing has its line ends already
+		out = newToNetwork(out)
+	}
+	return out, nil
+}
+
+// outgoing counts and marks the errors of the data connection as such.
+type outgoing struct {
+	*transfer
+	conn *dataConn
+}
+
+func (o *outgoing) Write(p []byte) (int, error) {
+	n, err := o.conn.Write(p)
+	o.moved.Add(int64(n))
+	if err != nil {
+		err = fmt.Errorf("%w: %w", errDataBroken, err)
+	}
+	return n, err
+}
+
+func (o *outgoing) Close() error { return nil }

@@ -1,0 +1,152 @@
+package gateway
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path"
+	"time"
+
+	ftpserver "github.com/fclairamb/ftpserverlib"
+	"github.com/spf13/afero"
+
+	"github.com/sluice-ftp/sluice/auth"
+	"github.com/sluice-ftp/sluice/backends"
+)
+
+// driver is the tree of a logged-in session as the library asks for it. Each method is resolve and
+// one call of the adapter; the reason of a failure goes to the command in flight, because the
+// library would send its text to the client.
+type driver struct {
+	session  *Session
+	afero.Fs // nil: the methods that the library has no command left for
+}
+
+// Stat serves CWD, CDUP, SIZE, MDTM and RNFR.
+func (d *driver) Stat(name string) (os.FileInfo, error) {
+	s := d.session
+	var t target
+	var err error
+	switch s.client.GetLastCommand() {
+	case "CWD", "CDUP":
+		t, err = s.resolve(name, 0)
+	case "RNFR":
+		t, err = s.resolve(name, auth.Rename)
+	default:
+		t, err = s.see(name)
+	}
+	if err != nil {
+		return nil, s.control.fail(err)
+	}
+	obj, err := s.stat(t)
+	if err != nil {
+		return nil, s.control.fail(err)
+	}
+	return fileInfo{name: path.Base(t.path), Object: obj}, nil
+}
+
+// Mkdir serves MKD.
+func (d *driver) Mkdir(name string, _ os.FileMode) error {
+	t, err := d.session.resolve(name, auth.Mkdir)
+	if err == nil {
+		err = t.adapter.Mkdir(d.session.ctx, t.key)
+	}
+	return d.session.control.fail(err)
+}
+
+// Remove serves DELE.
+func (d *driver) Remove(name string) error {
+	t, err := d.session.resolve(name, auth.Delete)
+	if err == nil {
+		err = t.adapter.Remove(d.session.ctx, t.key)
+	}
+	return d.session.control.fail(err)
+}
+
+// RemoveDir serves RMD.
+func (d *driver) RemoveDir(name string) error {
+	t, err := d.session.resolve(name, auth.Delete)
+	if err == nil {
+		err = t.adapter.Rmdir(d.session.ctx, t.key)
+	}
+	return d.session.control.fail(err)
+}
+
+var errAcross = errors.New("source and target are in different backends")
+
+// Rename serves RNTO.
+func (d *driver) Rename(from, to string) error {
+	s := d.session
+	src, err := s.resolve(from, auth.Rename)
+	if err != nil {
+		return s.control.fail(err)
+	}
+	dst, err := s.resolve(to, auth.Rename|auth.Write)
+	if err == nil && src.adapter != dst.adapter {
+		err = &backends.Error{Op: "rename", Key: to, Kind: backends.InvalidName, Err: errAcross}
+	}
+	if err == nil {
+		err = s.mayFill(dst)
+	}
+	if err == nil {
+		o := backends.RenameOptions{IfAbsent: !dst.Permissions.Has(auth.Overwrite)}
+		err = src.adapter.Rename(s.ctx, src.key, dst.key, o)
+	}
+	return s.control.fail(err)
+}
+
+// Chtimes serves MFMT.
+func (d *driver) Chtimes(name string, _, mtime time.Time) error {
+	t, err := d.session.resolve(name, auth.Write)
+	if err == nil {
+		err = t.adapter.SetModTime(d.session.ctx, t.key, mtime)
+	}
+	return d.session.control.fail(err)
+}
+
+// GetHandle serves RETR, STOR and APPE, on the transfer's goroutine. What kind of transfer it is was
+// decided when the command came.
+func (d *driver) GetHandle(name string, _ int, _ int64) (ftpserver.FileTransfer, error) {
+	t := d.session.control.transferInFlight()
+	if t == nil {
+		return nil, errors.New("gateway: no transfer in flight")
+	}
+	return t.open(name)
+}
+
+// mayFill refuses to put something into a folder that does not exist to a user who may not make
+// folders. The adapters would make it, as flat stores do; who may is spared the call.
+func (s *Session) mayFill(t target) error {
+	dir := path.Dir(t.path)
+	if t.Permissions.Has(auth.Mkdir) || s.holdsMount(dir) {
+		return nil
+	}
+	parent, err := s.resolve(dir, 0)
+	if err != nil {
+		return err
+	}
+	obj, err := s.stat(parent)
+	if err == nil && !obj.Dir {
+		err = &backends.Error{Op: "stat", Key: parent.key, Kind: backends.NotDir}
+	}
+	return err
+}
+
+// fileInfo is an object as the library wants it.
+type fileInfo struct {
+	name string
+	backends.Object
+}
+
+func (i fileInfo) Name() string       { return i.name }
+func (i fileInfo) Size() int64        { return i.Object.Size }
+func (i fileInfo) ModTime() time.Time { return i.Object.ModTime }
+func (i fileInfo) IsDir() bool        { return i.Dir }
+func (i fileInfo) Sys() any           { return nil }
+
+func (i fileInfo) Mode() fs.FileMode {
+	if i.Dir {
+		return fs.ModeDir | 0o755
+	}
+	return 0o644
+}

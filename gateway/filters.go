@@ -1,0 +1,106 @@
+package gateway
+
+import (
+	"log/slog"
+	"time"
+)
+
+// filters is the chain between a client and the library. A command goes down it, a reply up.
+type filters []Filter
+
+func (fs filters) command(s *Session, c *Command) (Reply, bool) {
+	for _, f := range fs {
+		if r, answered := f.Command(s, c); answered {
+			return r, true
+		}
+	}
+	return Reply{}, false
+}
+
+func (fs filters) reply(s *Session, c Command, r Reply, took time.Duration) Reply {
+	for i := len(fs) - 1; i >= 0; i-- {
+		r = fs[i].Reply(s, c, r, took)
+	}
+	return r
+}
+
+// audit writes the protocol to the log, and what was refused.
+type audit struct{}
+
+func (audit) Command(s *Session, c *Command) (Reply, bool) {
+	s.log.Debug("command", "command", c.String())
+	return Reply{}, false
+}
+
+func (audit) Reply(s *Session, c Command, r Reply, took time.Duration) Reply {
+	level := slog.LevelDebug
+	if r.Code == 530 || r.Code == 421 {
+		level = slog.LevelInfo
+	}
+	s.log.Log(s.ctx, level, "reply", "command", c.String(), "code", r.Code, "text", r.Text,
+		"duration_ms", took.Milliseconds())
+	return r
+}
+
+// policy refuses what the session may not do now, whatever the verb would do with it.
+type policy struct{}
+
+func (policy) Command(s *Session, c *Command) (Reply, bool) {
+	v, known := s.server.commands[c.Verb]
+	switch {
+	case c.Verb == verbTooLong:
+		return Reply{Code: 500, Text: "Line too long: 4,096 bytes at the most"}, true
+	case !known:
+		return Reply{Code: 500, Text: "Unknown command; HELP lists what there is"}, true
+	case hasControl(c.Arg):
+		return Reply{Code: 501, Text: "Names cannot contain control characters NUL, CR and LF"}, true
+	case s.server.opts.TLS.Mode == TLSRequired && !s.secure && v.flags&inClear == 0:
+		return Reply{Code: 530, Text: "TLS is required: send AUTH TLS first"}, true
+	case s.account == nil && v.flags&beforeLogin == 0:
+		return Reply{Code: 530, Text: "Log in with USER and PASS first"}, true
+	case v.flags&needsArg != 0 && c.Arg == "":
+		return Reply{Code: 501, Text: c.Verb + " needs an argument"}, true
+	}
+	return Reply{}, false
+}
+
+func (policy) Reply(_ *Session, _ Command, r Reply, _ time.Duration) Reply { return r }
+
+// verbTooLong stands for a line over maxLine; no client can send it.
+const verbTooLong = "\x00"
+
+func hasControl(arg string) bool {
+	for i := range len(arg) {
+		if arg[i] == 0 || arg[i] == '\r' || arg[i] == '\n' {
+			return true
+		}
+	}
+	return false
+}
+
+// verbs answers what the library shall not, and readies the rest for it.
+type verbs struct{}
+
+func (verbs) Command(s *Session, c *Command) (Reply, bool) {
+	v := s.server.commands[c.Verb]
+	if v.flags&keepsRest == 0 {
+		s.rest = 0
+	}
+	renaming := s.renaming
+	s.renaming = false
+	switch {
+	case c.Verb == "RNTO" && !renaming:
+		return Reply{Code: 503, Text: "RNFR first"}, true
+	case v.run != nil:
+		return v.run(s, c)
+	}
+	return Reply{}, false
+}
+
+// Reply keeps what must be known of the library's answers, and mends their texts.
+func (verbs) Reply(s *Session, c Command, r Reply, _ time.Duration) Reply {
+	if v := s.server.commands[c.Verb]; v.reply != nil {
+		return v.reply(s, c, r)
+	}
+	return r
+}

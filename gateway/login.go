@@ -1,0 +1,140 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/sluice-ftp/sluice/auth"
+)
+
+const (
+	loginTries  = 3
+	authTimeout = 15 * time.Second
+	// firstDelay is how long the answer to a first wrong password takes; it doubles from there.
+	firstDelay = time.Second
+)
+
+// logout forgets who the client was. The library still thinks that it knows, but sees no command
+// until the next PASS is right, and that gives it a new driver.
+func (s *Session) logout() {
+	s.name, s.account, s.mounts = "", nil, nil
+	s.closeData()
+}
+
+// user answers USER (RFC 959 section 4.1.1). A second USER logs the first one out.
+func (s *Session) user(c *Command) (Reply, bool) {
+	s.logout()
+	s.name = c.Arg
+	return Reply{Code: 331, Text: "Password, please"}, true
+}
+
+// pass checks the password, and lets PASS through to the library when it is right; the library
+// would hang up on the first wrong one. It never sees the password.
+func (s *Session) pass(c *Command) (Reply, bool) {
+	if s.name == "" || s.account != nil {
+		return Reply{Code: 503, Text: "USER first"}, true
+	}
+	password := c.Arg
+	c.Arg = "-"
+	ctx, cancel := context.WithTimeout(s.ctx, authTimeout)
+	defer cancel()
+	user, err := s.server.opts.Auth.Authenticate(ctx, auth.Login{Name: s.name, Password: password, Remote: s.remote})
+	if err == nil {
+		s.mounts, err = s.server.mountsOf(user)
+	}
+	switch {
+	case errors.Is(err, auth.ErrDenied):
+		return s.loginFailed(), true
+	case err != nil:
+		s.log.Error("login", "user", s.name, "err", err.Error())
+		return Reply{Code: 451, Text: "Logins cannot be checked now; try again later"}, true
+	}
+	s.account = user
+	s.log.Info("login", "user", s.name, "tls", s.secure)
+	return Reply{}, false
+}
+
+// loginFailed makes guessing slow: the reply waits, longer each time, and the third one is the last.
+func (s *Session) loginFailed() Reply {
+	s.failures++
+	s.log.Warn("login refused", "user", s.name, "failures", s.failures)
+	s.name = ""
+	wait := time.NewTimer(firstDelay << (s.failures - 1))
+	defer wait.Stop()
+	select {
+	case <-wait.C:
+	case <-s.ctx.Done():
+	}
+	if s.failures >= loginTries {
+		return Reply{Code: 421, Text: "Too many wrong logins; closing", then: func() { s.abandon(errTries) }}
+	}
+	return Reply{Code: 530, Text: "Wrong name or password"}
+}
+
+var errTries = errors.New("too many wrong logins")
+
+// reinitialize answers REIN (RFC 959 section 4.1.1): as after the greeting, except that TLS stays.
+// RFC 4217 section 11 would have it end, which nobody wants who asked for it.
+func (s *Session) reinitialize(*Command) (Reply, bool) {
+	s.logout()
+	s.ascii, s.deflate, s.epsvAll, s.protBuf = false, false, false, false
+	s.private = s.implicit
+	s.rest, s.expected, s.facts, s.hash, s.byteRange = 0, -1, allFacts, defaultHash, byteRange{}
+	return Reply{Code: 220, Text: "Ready for a new user"}, true
+}
+
+// auth answers AUTH (RFC 4217 section 4) and takes the connection over to TLS.
+func (s *Session) auth(c *Command) (Reply, bool) {
+	mechanism := strings.ToUpper(strings.TrimSpace(c.Arg))
+	switch {
+	case s.server.controlTLS == nil:
+		return Reply{Code: 502, Text: "TLS is off here"}, true
+	case s.secure:
+		return Reply{Code: 503, Text: "TLS is on already"}, true
+	case s.account != nil:
+		return Reply{Code: 503, Text: "AUTH comes before login"}, true
+	case mechanism != "TLS" && mechanism != "TLS-C" && mechanism != "SSL" && mechanism != "TLS-P":
+		return Reply{Code: 504, Text: "AUTH TLS is what there is"}, true
+	}
+	return Reply{Code: 234, Text: "Go ahead with TLS", then: func() {
+		if err := s.control.startTLS(); err != nil {
+			s.log.Info("tls handshake", "err", err.Error())
+			s.abandon(err)
+			return
+		}
+		s.secure, s.name = true, ""
+		// Of old, these two names meant protected data connections as well.
+		s.private = mechanism == "SSL" || mechanism == "TLS-P"
+	}}, true
+}
+
+// bufferSize answers PBSZ: TLS needs no buffer to be agreed on (RFC 4217 section 8).
+func (s *Session) bufferSize(*Command) (Reply, bool) {
+	if !s.secure {
+		return Reply{Code: 503, Text: "AUTH TLS first"}, true
+	}
+	s.protBuf = true
+	return Reply{Code: 200, Text: "PBSZ=0"}, true
+}
+
+// protect answers PROT (RFC 4217 section 9). dataConn does what it says; the library, which takes
+// every letter but P for clear, never hears of it.
+func (s *Session) protect(c *Command) (Reply, bool) {
+	level := strings.ToUpper(strings.TrimSpace(c.Arg))
+	switch {
+	case !s.secure:
+		return Reply{Code: 503, Text: "AUTH TLS first"}, true
+	case !s.protBuf && !s.implicit:
+		return Reply{Code: 503, Text: "PBSZ 0 first"}, true
+	case level == "C" && (s.implicit || s.server.opts.TLS.Mode == TLSRequired):
+		return Reply{Code: 534, Text: "Data connections must be protected: PROT P"}, true
+	case level == "P" || level == "C":
+		s.private = level == "P"
+		return Reply{Code: 200, Text: "Data connections: " + map[bool]string{true: "protected", false: "in clear"}[s.private]}, true
+	case level == "S" || level == "E":
+		return Reply{Code: 536, Text: "TLS knows P and C only"}, true
+	}
+	return Reply{Code: 504, Text: "PROT P or PROT C"}, true
+}

@@ -1,0 +1,146 @@
+package gateway
+
+import (
+	"errors"
+	"os"
+
+	"github.com/sluice-ftp/sluice/backends"
+)
+
+const textInternal = "Internal error; the operator's log has the cause"
+
+// moment is when a command failed: a transfer's data connection makes a difference.
+type moment int
+
+const (
+	before moment = iota // before 150, and all commands that move no data
+	after                // after 150
+)
+
+// storeReplies tells the cause of a failure, not the verb. The texts are fixed: what a store says
+// may name buckets, addresses and paths, and goes to the log.
+var storeReplies = map[backends.Kind]struct {
+	before, after int
+	text          string
+}{
+	backends.NotExist:      {550, 451, "No such file or folder"},
+	backends.Exist:         {550, 553, "That name is taken"},
+	backends.Permission:    {550, 451, "Permission denied"},
+	backends.IsDir:         {550, 451, "That is a folder"},
+	backends.NotDir:        {550, 451, "That is not a folder"},
+	backends.NotEmpty:      {550, 451, "The folder is not empty"},
+	backends.InvalidName:   {553, 553, "That name cannot be used here"},
+	backends.TooLarge:      {552, 552, "Too large"},
+	backends.NoSpace:       {452, 452, "No space left; try again later"},
+	backends.BadOffset:     {554, 554, "The restart offset is past the end of the file"},
+	backends.Busy:          {450, 451, "In use; try again later"},
+	backends.Conflict:      {450, 451, "Changed meanwhile; try again"},
+	backends.Fenced:        {451, 451, "Taken over by another session"},
+	backends.Unavailable:   {450, 451, "Storage does not answer; try again later"},
+	backends.Misconfigured: {451, 451, "Storage is not available"},
+	backends.Archived:      {450, 451, "Archived; it has to be restored first"},
+	backends.Corrupt:       {451, 451, "Damaged on its way; send it again"},
+	backends.Unsupported:   {502, 451, "This storage cannot do that"},
+	backends.Internal:      {451, 451, textInternal},
+}
+
+// failures are ours: data connections, and ends that nobody planned.
+var failures = []struct {
+	err   error
+	reply Reply
+}{
+	{errAborted, Reply{Code: 426, Text: "Aborted; nothing was changed"}},
+	{errShutdown, Reply{Code: 426, Text: "The server is shutting down; nothing was published"}},
+	{errControlLost, Reply{Code: 426, Text: "The control connection is gone; nothing was published"}},
+	{errUnproven, Reply{Code: 522, Text: "Uploads need a protected data connection: send PBSZ 0 and PROT P"}},
+	{errHandshake, Reply{Code: 522, Text: "TLS could not be agreed on for the data connection"}},
+	{errNoData, Reply{Code: 425, Text: "The data connection could not be opened"}},
+	{errTooLong, Reply{Code: 552, Text: "More bytes than ALLO announced; nothing was published"}},
+	{errTooShort, Reply{Code: 426, Text: "Fewer bytes than ALLO announced; nothing was published"}},
+	{errNotAlive, Reply{Code: 426, Text: "The control connection is gone; nothing was published"}},
+	{errNoClose, Reply{Code: 426, Text: "The data connection ended without close_notify; nothing was published"}},
+	{errTrailings, Reply{Code: 426, Text: "Data behind the end of the compressed file; nothing was published"}},
+	{os.ErrDeadlineExceeded, Reply{Code: 426, Text: "The data connection stood still for too long"}},
+	{errDataBroken, Reply{Code: 426, Text: "The data connection broke"}},
+	{errNoMatch, Reply{Code: 450, Text: "No file matches"}},
+	{errAcross, Reply{Code: 553, Text: "Source and target are in different places; copy instead"}},
+}
+
+// replyTo chooses the answer to a command that failed with err.
+func replyTo(verb string, err error, when moment) Reply {
+	for _, f := range failures {
+		if errors.Is(err, f.err) {
+			return f.reply
+		}
+	}
+	kind := backends.KindOf(err)
+	r := storeReplies[kind]
+	code := r.before
+	if when == after {
+		code = r.after
+	}
+	if when == before && makesName(verb) && (kind == backends.Exist || kind == backends.Permission) {
+		code = 553
+	}
+	return Reply{Code: code, Text: r.text}
+}
+
+// makesName are the verbs that RFC 959 section 5.4 gives 553 for a name that is refused.
+func makesName(verb string) bool {
+	return verb == "STOR" || verb == "STOU" || verb == "APPE" || verb == "RNTO"
+}
+
+// refusal is the answer to a command of our own that failed; the cause goes to the log.
+func (s *Session) refusal(c Command, err error) Reply {
+	s.log.Debug("refused", "command", c.String(), "err", err.Error())
+	return replyTo(c.Verb, err, before)
+}
+
+// outcome is the answer to what the library replied. Its failures are told in our words: from the
+// reason that the driver or the transfer noted, and else from the code.
+func (s *Session) outcome(r Reply) Reply {
+	s.control.mu.Lock()
+	f := s.control.flight
+	if f == nil {
+		s.control.mu.Unlock()
+		return r
+	}
+	if r.Code == 150 {
+		f.opened = true
+	}
+	verb, err, when := f.cmd.Verb, f.err, before
+	if f.opened {
+		when = after
+	}
+	transfer := f.transfer != nil
+	s.control.mu.Unlock()
+	switch {
+	case r.Code < 400 && r.Code != 226 && !transfer:
+		return r
+	case err != nil:
+		if !transfer {
+			s.log.Info("command failed", "command", f.cmd.String(), "err", err.Error())
+		}
+		return replyTo(verb, err, when)
+	case r.Code < 400:
+		return r
+	case transfer:
+		return Reply{Code: 425, Text: "The data connection could not be opened"}
+	}
+	return mend(verb, r)
+}
+
+// mend words the library's own refusals.
+func mend(verb string, r Reply) Reply {
+	switch {
+	case verb == "CWD" || verb == "XCWD":
+		return Reply{Code: 550, Text: "That is not a folder"}
+	case verb == "SIZE":
+		return Reply{Code: 550, Text: "That is a folder"}
+	case verb == "MFMT" || verb == "MDTM":
+		return Reply{Code: 501, Text: "YYYYMMDDHHMMSS, a blank and a name"}
+	case verb == "PASV" || verb == "EPSV" || verb == "PORT" || verb == "EPRT":
+		return r // dataReply knows
+	}
+	return Reply{Code: 451, Text: textInternal}
+}

@@ -1,0 +1,46 @@
+package gateway
+
+import (
+	"errors"
+	"net"
+	"os"
+	"syscall"
+	"time"
+)
+
+// tune sets what may be set on an open connection. Its errors mean that the connection is gone
+// already, which its first use tells better.
+func tune(conn net.Conn, o Tuning) {
+	tcp, ok := conn.(*net.TCPConn)
+	if !ok {
+		return
+	}
+	if o.Delay {
+		_ = tcp.SetNoDelay(false)
+	}
+	// A firewall forgets an idle control connection after a few minutes of a long transfer.
+	_ = tcp.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: 45 * time.Second, Interval: 15 * time.Second, Count: 6})
+}
+
+// tuneSocket sets the buffers of connections that a listener will accept.
+func tuneSocket(l syscall.Conn, o Tuning) error {
+	if o.ReceiveBuffer == 0 && o.SendBuffer == 0 {
+		return nil
+	}
+	raw, err := l.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var failed error
+	err = raw.Control(func(fd uintptr) {
+		set := func(name, size int) {
+			if size > 0 {
+				failed = errors.Join(failed, os.NewSyscallError("setsockopt",
+					syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, name, size)))
+			}
+		}
+		set(syscall.SO_RCVBUF, o.ReceiveBuffer)
+		set(syscall.SO_SNDBUF, o.SendBuffer)
+	})
+	return errors.Join(err, failed)
+}
