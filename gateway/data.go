@@ -12,6 +12,9 @@ import (
 	"time"
 )
 
+// recordBuffer is how many bytes of TLS records are sent at once.
+const recordBuffer = 128 << 10
+
 // dataOpenTimeout is how long a client may take to open the data connection it asked for.
 const dataOpenTimeout = 30 * time.Second
 
@@ -150,17 +153,18 @@ func (l *dataListener) used() bool {
 // interface is embedded, not the TCP connection: its ReadFrom and WriteTo would go round ours.
 type dataConn struct {
 	net.Conn
-	tls *tls.Conn
+	wire *wire
+	tls  *tls.Conn // nil in clear
 }
 
 func newDataConn(s *Session, raw net.Conn) *dataConn {
 	w := &wire{Conn: raw, stall: s.server.opts.Limits.DataStallTimeout}
 	if !s.private {
-		return &dataConn{Conn: w}
+		return &dataConn{Conn: w, wire: w}
 	}
 	w.strict = s.server.opts.TransferEOF == EOFDefault || s.server.opts.TransferEOF == EOFStrict
 	tc := tls.Server(w, s.server.dataTLS)
-	return &dataConn{Conn: tc, tls: tc}
+	return &dataConn{Conn: tc, wire: w, tls: tc}
 }
 
 // handshake ends the TLS handshake. It comes before the first byte in both directions: an end of
@@ -187,6 +191,9 @@ type wire struct {
 	// strict: FIN is an error. crypto/tls takes FIN between two records for an end of file, and
 	// with this only close_notify is one, for which it does not come here.
 	strict bool
+	// out gathers the records of one Write above TLS: crypto/tls makes a system call of each 16 KiB,
+	// and those cost more than the encryption. nil: nothing is gathered.
+	out []byte
 }
 
 func (w *wire) Read(p []byte) (int, error) {
@@ -201,8 +208,35 @@ func (w *wire) Read(p []byte) (int, error) {
 }
 
 func (w *wire) Write(p []byte) (int, error) {
+	if w.out == nil {
+		return w.write(p)
+	}
+	if len(w.out)+len(p) > cap(w.out) {
+		if err := w.flush(); err != nil {
+			return 0, err
+		}
+	}
+	w.out = append(w.out, p...) // a record is far smaller than the buffer
+	return len(p), nil
+}
+
+func (w *wire) flush() error {
+	_, err := w.write(w.out)
+	w.out = w.out[:0]
+	return err
+}
+
+func (w *wire) write(p []byte) (int, error) {
 	if err := w.Conn.SetWriteDeadline(time.Now().Add(w.stall)); err != nil {
 		return 0, err
 	}
 	return w.Conn.Write(p)
+}
+
+func (c *dataConn) Write(p []byte) (int, error) {
+	n, err := c.Conn.Write(p)
+	if err == nil && len(c.wire.out) > 0 {
+		err = c.wire.flush()
+	}
+	return n, err
 }

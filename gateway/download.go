@@ -58,6 +58,9 @@ func (t *transfer) sink(conn io.Writer) (io.WriteCloser, error) {
 	if err != nil {
 		return nil, err
 	}
+	if c.tls != nil {
+		t.gather(c)
+	}
 	var out io.WriteCloser = &outgoing{transfer: t, conn: c}
 	if t.deflate {
 		if out, err = newDeflater(out); err != nil {
@@ -68,6 +71,17 @@ func (t *transfer) sink(conn io.Writer) (io.WriteCloser, error) {
 		out = newToNetwork(out)
 	}
 	return out, nil
+}
+
+// gather gives a TLS connection a buffer until the transfer ends.
+func (t *transfer) gather(c *dataConn) {
+	pool := &t.session.server.records
+	buf := pool.Get().(*[]byte) //nolint:errcheck // the pool holds nothing else
+	c.wire.out = (*buf)[:0]
+	t.free = func() {
+		c.wire.out = nil
+		pool.Put(buf)
+	}
 }
 
 // outgoing counts and marks the errors of the data connection as such.

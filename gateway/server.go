@@ -31,6 +31,7 @@ type Server struct {
 	public     *publicHost
 	buffers    sync.Pool // *[]byte of Tuning.BufferSize
 	lines      sync.Pool // *[]byte of lineBuffer, for listings
+	records    sync.Pool // *[]byte of recordBuffer, for TLS records on their way out
 
 	mu        sync.Mutex
 	listeners map[net.Listener]struct{}
@@ -56,6 +57,7 @@ func New(o Options) (*Server, error) {
 	}
 	s.buffers.New = func() any { b := make([]byte, o.Tuning.BufferSize); return &b }
 	s.lines.New = func() any { b := make([]byte, 0, lineBuffer); return &b }
+	s.records.New = func() any { b := make([]byte, 0, recordBuffer); return &b }
 	if o.TLS.Mode != TLSOff {
 		s.controlTLS = controlTLS(o.TLS)
 		s.dataTLS = dataTLS(s.controlTLS)

@@ -20,6 +20,7 @@ type transfer struct {
 	ctx     context.Context // stored for the library's callbacks, like the session's
 	cancel  context.CancelCauseFunc
 	stop    func() bool // of the watch that closes the data connection with ctx
+	free    func()      // gives buffers back; nil if there are none
 	start   time.Time
 
 	user     string
@@ -113,6 +114,9 @@ func (t *transfer) fail(err error) error {
 func (t *transfer) end() {
 	t.stop()
 	t.cancel(nil)
+	if t.free != nil {
+		t.free()
+	}
 	t.session.release()
 }
 
