@@ -1,14 +1,21 @@
 package gateway
 
 import (
+	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"time"
 )
 
 // filters is the chain between a client and the library. A command goes down it, a reply up.
 type filters []Filter
 
-func (fs filters) command(s *Session, c *Command) (Reply, bool) {
+func (fs filters) command(s *Session, c *Command) (r Reply, answered bool) {
+	defer func() {
+		if p := recover(); p != nil {
+			r, answered = s.panicked(c.Verb, p), true
+		}
+	}()
 	for _, f := range fs {
 		if r, answered := f.Command(s, c); answered {
 			return r, true
@@ -22,6 +29,13 @@ func (fs filters) reply(s *Session, c Command, r Reply, took time.Duration) Repl
 		r = fs[i].Reply(s, c, r, took)
 	}
 	return r
+}
+
+// panicked is the answer to a command that ran into a mistake of ours: it costs that command, not
+// everyone's session.
+func (s *Session) panicked(verb string, p any) Reply {
+	s.log.Error("panic", "command", verb, "err", fmt.Sprint(p), "stack", string(debug.Stack()))
+	return Reply{Code: 451, Text: textInternal}
 }
 
 // audit writes the protocol to the log, and what was refused.

@@ -148,14 +148,19 @@ func (s *Session) nameAndRange(arg string) (string, byteRange, error) {
 	}
 	for n := min(2, len(fields)-1); n > 0; n-- {
 		if r, err := parseRange(fields[len(fields)-n:]); err == nil {
-			name := arg
-			for _, f := range fields[len(fields)-n:] {
-				name = strings.TrimRight(name[:strings.LastIndex(name, f)], " ")
-			}
-			return name, r, nil
+			return cutFields(arg, n), r, nil
 		}
 	}
 	return arg, byteRange{}, nil
+}
+
+// cutFields drops the last n blank-separated fields of s.
+func cutFields(s string, n int) string {
+	for range n {
+		s = strings.TrimRight(s, " ")
+		s = s[:strings.LastIndexByte(s, ' ')]
+	}
+	return strings.TrimRight(s, " ")
 }
 
 func parseRange(fields []string) (byteRange, error) {
@@ -259,8 +264,7 @@ func (s *Session) job(run func(context.Context) Reply) {
 func (s *Session) guard(ctx context.Context, run func(context.Context) Reply) (r Reply) {
 	defer func() {
 		if p := recover(); p != nil {
-			s.log.Error("panic", "err", fmt.Sprint(p))
-			r = Reply{Code: 451, Text: textInternal}
+			r = s.panicked("job", p)
 		}
 	}()
 	return run(ctx)

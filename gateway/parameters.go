@@ -5,7 +5,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/sluice-ftp/sluice/auth"
 	"github.com/sluice-ftp/sluice/backends"
 )
 
@@ -86,7 +85,7 @@ func (s *Session) allocate(c *Command) (Reply, bool) {
 
 // free returns the bytes that can be stored in a folder.
 func (s *Session) free(p string) (int64, error) {
-	t, err := s.resolve(p, auth.Write)
+	t, err := s.resolve(p, 0)
 	if err != nil || t.virtual {
 		return 0, &backends.Error{Op: "available", Key: p, Kind: backends.Unsupported, Err: err}
 	}

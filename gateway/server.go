@@ -214,3 +214,10 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	<-s.idle
 	return fmt.Errorf("gateway: sessions cut off: %w", ctx.Err())
 }
+
+// Sessions returns how many sessions there are.
+func (s *Server) Sessions() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.sessions)
+}

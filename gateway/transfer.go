@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"runtime/debug"
 	"sync/atomic"
 	"time"
 
@@ -124,7 +123,7 @@ func (t *transfer) end() {
 // and the handle unclosed.
 func (t *transfer) recovered(err *error) {
 	if r := recover(); r != nil {
-		t.session.log.Error("panic", "command", t.verb, "err", fmt.Sprint(r), "stack", string(debug.Stack()))
+		t.session.panicked(t.verb, r)
 		*err = t.fail(fmt.Errorf("gateway: panic: %v", r))
 	}
 }
