@@ -268,6 +268,7 @@ func (c *control) quitting() bool {
 	c.gone = true
 	f.done = make(chan struct{})
 	c.mu.Unlock()
+	c.session.log.Debug("control gone after QUIT")
 	select {
 	case <-f.done:
 	case <-c.session.ctx.Done():

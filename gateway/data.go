@@ -75,7 +75,9 @@ func (s *Session) closeData() {
 func (l *dataListener) Accept() (net.Conn, error) {
 	conn, err := l.open()
 	if err != nil {
-		_ = l.session.control.fail(fmt.Errorf("%w: %w", errNoData, err))
+		if t := l.session.control.transferInFlight(); t != nil {
+			_ = t.fail(fmt.Errorf("%w: %w", errNoData, err)) // the library replies before it says so
+		}
 		return nil, err
 	}
 	l.mu.Lock()

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path"
@@ -23,10 +24,10 @@ type driver struct {
 }
 
 // Stat serves CWD, CDUP, SIZE, MDTM and RNFR.
-func (d *driver) Stat(name string) (os.FileInfo, error) {
+func (d *driver) Stat(name string) (info os.FileInfo, err error) {
 	s := d.session
+	defer s.recoverCommand(&err)
 	var t target
-	var err error
 	switch s.client.GetLastCommand() {
 	case "CWD", "CDUP":
 		t, err = s.resolve(name, 0)
@@ -46,7 +47,8 @@ func (d *driver) Stat(name string) (os.FileInfo, error) {
 }
 
 // Mkdir serves MKD.
-func (d *driver) Mkdir(name string, _ os.FileMode) error {
+func (d *driver) Mkdir(name string, _ os.FileMode) (err error) {
+	defer d.session.recoverCommand(&err)
 	t, err := d.session.resolve(name, auth.Mkdir)
 	if err == nil {
 		err = t.adapter.Mkdir(d.session.ctx, t.key)
@@ -55,7 +57,8 @@ func (d *driver) Mkdir(name string, _ os.FileMode) error {
 }
 
 // Remove serves DELE.
-func (d *driver) Remove(name string) error {
+func (d *driver) Remove(name string) (err error) {
+	defer d.session.recoverCommand(&err)
 	t, err := d.session.resolve(name, auth.Delete)
 	if err == nil {
 		err = t.adapter.Remove(d.session.ctx, t.key)
@@ -64,7 +67,8 @@ func (d *driver) Remove(name string) error {
 }
 
 // RemoveDir serves RMD.
-func (d *driver) RemoveDir(name string) error {
+func (d *driver) RemoveDir(name string) (err error) {
+	defer d.session.recoverCommand(&err)
 	t, err := d.session.resolve(name, auth.Delete)
 	if err == nil {
 		err = t.adapter.Rmdir(d.session.ctx, t.key)
@@ -75,8 +79,9 @@ func (d *driver) RemoveDir(name string) error {
 var errAcross = errors.New("source and target are in different backends")
 
 // Rename serves RNTO.
-func (d *driver) Rename(from, to string) error {
+func (d *driver) Rename(from, to string) (err error) {
 	s := d.session
+	defer s.recoverCommand(&err)
 	src, err := s.resolve(from, auth.Rename)
 	if err != nil {
 		return s.control.fail(err)
@@ -96,7 +101,8 @@ func (d *driver) Rename(from, to string) error {
 }
 
 // Chtimes serves MFMT.
-func (d *driver) Chtimes(name string, _, mtime time.Time) error {
+func (d *driver) Chtimes(name string, _, mtime time.Time) (err error) {
+	defer d.session.recoverCommand(&err)
 	t, err := d.session.resolve(name, auth.Write)
 	if err == nil {
 		err = t.adapter.SetModTime(d.session.ctx, t.key, mtime)
@@ -112,6 +118,14 @@ func (d *driver) GetHandle(name string, _ int, _ int64) (ftpserver.FileTransfer,
 		return nil, errors.New("gateway: no transfer in flight")
 	}
 	return t.open(name)
+}
+
+// recoverCommand turns a panic into an error; the library would tell the client about it.
+func (s *Session) recoverCommand(err *error) {
+	if p := recover(); p != nil {
+		s.panicked(s.client.GetLastCommand(), p)
+		*err = s.control.fail(fmt.Errorf("gateway: panic: %v", p))
+	}
 }
 
 // mayFill refuses to put something into a folder that does not exist to a user who may not make

@@ -405,3 +405,24 @@ func equal[T comparable](t *testing.T, what string, got, want T) {
 		t.Errorf("%s: got %v, want %v", what, fmt.Sprintf("%q", fmt.Sprint(got)), fmt.Sprintf("%q", fmt.Sprint(want)))
 	}
 }
+
+func (f *fixture) remove(name string) {
+	f.t.Helper()
+	if err := os.Remove(filepath.Join(f.root, name)); err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+// settle waits until the server has seen all that c sent: its socket has nothing unread.
+func (f *fixture) settle(c *client) {
+	f.t.Helper()
+	deadline := time.Now().Add(patience)
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for !strings.Contains(f.log.String(), "control gone") {
+		if time.Now().After(deadline) {
+			f.t.Fatal("the server does not notice")
+		}
+		<-tick.C
+	}
+}
