@@ -27,6 +27,7 @@ func (c *client) transcript(lines []line) {
 }
 
 func TestTranscripts(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	f.put("a.txt", "hello")
 	f.put("dir/b.txt", "world!")
@@ -143,6 +144,7 @@ func TestTranscripts(t *testing.T) {
 }
 
 func TestFeaturesAreTrue(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	c := f.login()
 	features := c.cmd(211, "FEAT")
@@ -177,6 +179,7 @@ func TestFeaturesAreTrue(t *testing.T) {
 }
 
 func TestLongAndBrokenLines(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	f.put("important", "x")
 	c := f.login()
@@ -206,6 +209,7 @@ func TestLongAndBrokenLines(t *testing.T) {
 }
 
 func TestLineWithoutAnEnd(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	c := f.login()
 	// The server hangs up long before this is sent.
@@ -221,6 +225,7 @@ func TestLineWithoutAnEnd(t *testing.T) {
 }
 
 func TestPipelining(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	c := f.login()
 	var b strings.Builder

@@ -15,6 +15,7 @@ import (
 
 // NOOP and STAT are answered while a transfer runs; what else comes waits for its end.
 func TestCommandsDuringATransfer(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	c := f.loginTLS()
 	conn := c.open("STOR file")
@@ -41,6 +42,7 @@ func TestCommandsDuringATransfer(t *testing.T) {
 // A flood of unknown commands during a transfer: in the library they raced with its replies, and
 // muted the session.
 func TestUnknownCommandsDuringATransfer(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	for range 20 {
 		c := f.login()
@@ -59,6 +61,7 @@ func TestUnknownCommandsDuringATransfer(t *testing.T) {
 
 // What may wait behind a transfer is bounded.
 func TestTooManyCommandsDuringATransfer(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	f.put("x", "old")
 	c := f.login()
@@ -73,6 +76,7 @@ func TestTooManyCommandsDuringATransfer(t *testing.T) {
 }
 
 func TestQuitDuringATransfer(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	c := f.loginTLS()
 	conn := c.open("STOR file")
@@ -89,6 +93,7 @@ func TestQuitDuringATransfer(t *testing.T) {
 // A client that says QUIT and closes its side still has its upload ended properly under TLS, where
 // the end of the data is beyond doubt; in clear it could be its death.
 func TestQuitAndGone(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	for _, secure := range []bool{true, false} {
 		c := f.login()
@@ -117,6 +122,7 @@ func TestQuitAndGone(t *testing.T) {
 }
 
 func TestAbort(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	f.put("big", strings.Repeat("x", 8<<20))
 	f.put("file", "old")
@@ -219,6 +225,7 @@ func startSlow(t *testing.T) (*fixture, *slow) {
 
 // An ABOR that comes when the object is published already does not undo it, and is not lied to.
 func TestAbortTooLate(t *testing.T) {
+	t.Parallel()
 	f, s := startSlow(t)
 	c := f.login()
 	conn := c.open("STOR file")
@@ -237,6 +244,7 @@ func TestAbortTooLate(t *testing.T) {
 
 // A checksum of a large file can be aborted, and the session is not deaf meanwhile.
 func TestAbortHash(t *testing.T) {
+	t.Parallel()
 	f, s := startSlow(t)
 	f.put("file", "content")
 	c := f.login()
@@ -253,6 +261,7 @@ func TestAbortHash(t *testing.T) {
 
 // The reply to an upload waits until it is durable.
 func TestReplyWaitsForDurability(t *testing.T) {
+	t.Parallel()
 	f, s := startSlow(t)
 	c := f.login()
 	conn := c.open("STOR file")
@@ -264,6 +273,7 @@ func TestReplyWaitsForDurability(t *testing.T) {
 }
 
 func TestStalledData(t *testing.T) {
+	t.Parallel()
 	f := start(t, func(o *gateway.Options) { o.Limits.DataStallTimeout = 50 * time.Millisecond })
 	f.put("big", strings.Repeat("x", 16<<20))
 	f.put("file", "old")
@@ -281,6 +291,7 @@ func TestStalledData(t *testing.T) {
 // The control connection is lost during an upload: nothing is published, and the adapter's goroutine
 // ends with it.
 func TestControlLostDuringUpload(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	f.put("file", "old")
 	for _, login := range []func() *client{f.login, func() *client { return f.loginTLS() }} {
@@ -310,6 +321,7 @@ func (panicking) Remove(context.Context, string) error                 { panic("
 func (panicking) Stat(context.Context, string) (backends.Object, error) { panic("stat") }
 
 func TestPanics(t *testing.T) {
+	t.Parallel()
 	f := start(t, func(o *gateway.Options) { o.Backends["disk"] = panicking{o.Backends["disk"]} })
 	c := f.login()
 	conn := c.open("STOR x")

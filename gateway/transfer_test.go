@@ -6,6 +6,7 @@ import (
 )
 
 func TestRoundTrip(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	for name, c := range map[string]*client{"clear": f.login(), "tls": f.loginTLS()} {
 		t.Run(name, func(t *testing.T) {

@@ -46,6 +46,7 @@ var ends = map[string]func(t *testing.T, raw *net.TCPConn, conn net.Conn){
 // TestOnlyCloseNotifyEndsAnUpload is the promise that the rest hangs on: crypto/tls alone reports a
 // bare FIN as the end of the file, and the library then says 226.
 func TestOnlyCloseNotifyEndsAnUpload(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	for version, name := range map[uint16]string{tls.VersionTLS12: "TLS 1.2", tls.VersionTLS13: "TLS 1.3"} {
 		for how, end := range ends {
@@ -78,6 +79,7 @@ func TestOnlyCloseNotifyEndsAnUpload(t *testing.T) {
 
 // A data connection that ends before its handshake is no empty file.
 func TestEndBeforeHandshake(t *testing.T) {
+	t.Parallel()
 	for _, policy := range []gateway.EOFPolicy{gateway.EOFDefault, gateway.EOFAlive, gateway.EOFOff} {
 		f := start(t, func(o *gateway.Options) { o.TransferEOF = policy })
 		f.put("file", "old")
@@ -93,6 +95,7 @@ func TestEndBeforeHandshake(t *testing.T) {
 }
 
 func TestNotTLSAtAll(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	c := f.loginTLS()
 	conn := c.data()
@@ -105,6 +108,7 @@ func TestNotTLSAtAll(t *testing.T) {
 }
 
 func TestEOFPolicies(t *testing.T) {
+	t.Parallel()
 	for _, tc := range []struct {
 		policy     gateway.EOFPolicy
 		secure     bool
@@ -156,6 +160,7 @@ func TestEOFPolicies(t *testing.T) {
 
 // Strict in clear is a contradiction: nothing could ever be uploaded, so it is said at once.
 func TestStrictRefusesClear(t *testing.T) {
+	t.Parallel()
 	f := start(t, func(o *gateway.Options) { o.TransferEOF = gateway.EOFStrict })
 	c := f.login()
 	_ = c.passive()
@@ -178,6 +183,7 @@ func (f *fixture) waitForSessions() {
 
 // ALLO is taken at its word.
 func TestAllocatedLength(t *testing.T) {
+	t.Parallel()
 	f := start(t)
 	f.put("file", "old")
 	c := f.loginTLS()
