@@ -15,6 +15,7 @@ func (s *Session) passive(*Command) (Reply, bool) {
 	if s.server.public.name == "" && !hostOf(s.control.LocalAddr()).Is4() {
 		return Reply{Code: 425, Text: "PASV needs IPv4; use EPSV"}, true
 	}
+	s.closeData() // or a range of one port would be full of the last one
 	return Reply{}, false
 }
 
@@ -31,6 +32,7 @@ func (s *Session) extendedPassive(c *Command) (Reply, bool) {
 		s.epsvAll = true
 		return Reply{Code: 200, Text: "EPSV ALL"}, true
 	case "", mine:
+		s.closeData()
 		return Reply{}, false
 	}
 	return Reply{Code: 522, Text: "Network protocol not supported, use (" + mine + ")"}, true
@@ -87,6 +89,7 @@ func (s *Session) connectTo(c *Command, to netip.AddrPort) (Reply, bool) {
 		s.log.Warn("data connection elsewhere refused", "peer", to.String())
 		return Reply{Code: 501, Text: "Only to your own address, and ports from 1024"}, true
 	}
+	s.closeData()
 	s.active = netip.AddrPortFrom(to.Addr().Unmap(), to.Port())
 	s.settings.PassiveTransferPortRange = nil // no port of the range for a listener that will not listen
 	*c = Command{Verb: "EPSV"}

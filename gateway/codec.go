@@ -193,8 +193,11 @@ func (i *inflater) Read(p []byte) (int, error) {
 	for !i.ended {
 		n, err := i.z.Read(p)
 		i.ended = err == io.EOF //nolint:errorlint // the io.Reader contract says EOF itself
-		if n > 0 || err != nil && !i.ended {
+		switch {
+		case err != nil && !i.ended:
 			return n, err
+		case n > 0:
+			return n, nil
 		}
 	}
 	if _, err := i.src.Peek(1); err != nil {

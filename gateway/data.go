@@ -52,7 +52,6 @@ func (s *Session) WrapPassiveListener(inner net.Listener) (net.Listener, error) 
 	s.server.ports.hold(inner.Addr())
 	// A client that never comes must not keep a port from the others.
 	l.expiry = time.AfterFunc(2*dataOpenTimeout, l.interrupt)
-	s.closeData()
 	s.mu.Lock()
 	s.data = l
 	s.mu.Unlock()

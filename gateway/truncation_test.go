@@ -167,13 +167,17 @@ func TestStrictRefusesClear(t *testing.T) {
 	c.cmd(522, "STOR file")
 }
 
-// waitForSessions returns when the server has none left.
-func (f *fixture) waitForSessions() {
+// waitForSessions returns when the server has none left, or no more than so many.
+func (f *fixture) waitForSessions(left ...int) {
 	f.t.Helper()
+	most := 0
+	if len(left) > 0 {
+		most = left[0]
+	}
 	deadline := time.Now().Add(patience)
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
-	for f.server.Sessions() > 0 {
+	for f.server.Sessions() > most {
 		if time.Now().After(deadline) {
 			f.t.Fatal("a session does not end")
 		}
