@@ -94,7 +94,8 @@ func (s *Server) Serve(l net.Listener, implicit bool) error {
 	s.mu.Lock()
 	if s.draining {
 		s.mu.Unlock()
-		return l.Close()
+		_ = l.Close() // perhaps its owner was faster
+		return nil
 	}
 	s.listeners[l] = struct{}{}
 	s.mu.Unlock()
