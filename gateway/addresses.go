@@ -101,6 +101,7 @@ func dataReply(s *Session, c Command, r Reply) Reply {
 	s.settings.PassiveTransferPortRange = s.server.ports.getter()
 	switch {
 	case r.Code == 421: // it stays, whatever the library calls it; clients hang up at 421
+		s.log.Warn("no passive port free", "command", c.Verb)
 		return Reply{Code: 425, Text: "No port free for a data connection; try again"}
 	case r.Code == 229 && (c.Verb == "PORT" || c.Verb == "EPRT"):
 		return Reply{Code: 200, Text: c.Verb + " done"}

@@ -44,7 +44,7 @@ func TestTranscripts(t *testing.T) {
 			{"CWD ../../..", 250, ""},
 			{"PWD", 257, `"/"`},
 			{"xcwd /dir/", 250, ""},
-			{`MKD a "quoted" name`, 257, `"/dir/a ""quoted"" name"`},
+			{`XMKD a "quoted" name`, 257, `"/dir/a ""quoted"" name" created`},
 			{`XRMD a "quoted" name`, 250, ""},
 			{"CWD", 501, ""},
 		},

@@ -317,7 +317,7 @@ func (panicking) Put(context.Context, string, io.Reader, backends.PutOptions) (b
 func (panicking) Open(context.Context, string, backends.OpenOptions) (backends.Reader, error) {
 	panic("open")
 }
-func (panicking) Remove(context.Context, string) error                 { panic("remove") }
+func (panicking) Remove(context.Context, string) error                  { panic("remove") }
 func (panicking) Stat(context.Context, string) (backends.Object, error) { panic("stat") }
 
 func TestPanics(t *testing.T) {

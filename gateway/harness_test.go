@@ -47,7 +47,7 @@ func (u users) Authenticate(_ context.Context, l auth.Login) (*auth.User, error)
 
 // fixture is a running server on a folder.
 type fixture struct {
-	t        *testing.T
+	t        testing.TB
 	root     string
 	server   *gateway.Server
 	explicit string
@@ -61,7 +61,7 @@ func everything() []auth.Mount {
 }
 
 // start serves with TLS optional, so that a test may speak in clear, unless change says otherwise.
-func start(t *testing.T, change ...func(*gateway.Options)) *fixture {
+func start(t testing.TB, change ...func(*gateway.Options)) *fixture {
 	t.Helper()
 	f := &fixture{t: t, root: t.TempDir(), log: &logBuffer{}}
 	disk, err := local.Open(local.Config{Root: f.root, Fsync: local.FsyncNever})
@@ -96,6 +96,13 @@ func start(t *testing.T, change ...func(*gateway.Options)) *fixture {
 		}
 	})
 	return f
+}
+
+// in is the same server for another test.
+func (f *fixture) in(t testing.TB) *fixture {
+	g := *f
+	g.t = t
+	return &g
 }
 
 func (f *fixture) listen(implicit bool) string {
@@ -151,7 +158,7 @@ func (f *fixture) leftovers() []string {
 
 // client speaks raw FTP.
 type client struct {
-	t    *testing.T
+	t    testing.TB
 	raw  net.Conn
 	conn net.Conn
 	r    *bufio.Reader
@@ -326,7 +333,7 @@ func (c *client) upload(line, content string) (int, string) {
 }
 
 // finish ends a data connection as a good client does.
-func finish(t *testing.T, conn net.Conn) {
+func finish(t testing.TB, conn net.Conn) {
 	t.Helper()
 	if tc, ok := conn.(*tls.Conn); ok {
 		if err := tc.CloseWrite(); err != nil {
@@ -352,7 +359,7 @@ func (c *client) download(line string) string {
 }
 
 // certificates makes a pair for sluice.test and 127.0.0.1.
-func certificates(t *testing.T) *gateway.Certificates {
+func certificates(t testing.TB) *gateway.Certificates {
 	t.Helper()
 	pair := keyPair(t, t.TempDir(), "sluice.test")
 	c, err := gateway.LoadCertificates(pair)
@@ -362,7 +369,7 @@ func certificates(t *testing.T) *gateway.Certificates {
 	return c
 }
 
-func keyPair(t *testing.T, dir, name string) gateway.KeyPair {
+func keyPair(t testing.TB, dir, name string) gateway.KeyPair {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -372,7 +379,7 @@ func keyPair(t *testing.T, dir, name string) gateway.KeyPair {
 	return gateway.KeyPair{CertFile: filepath.Join(dir, name+".crt"), KeyFile: filepath.Join(dir, name+".key")}
 }
 
-func writeCert(t *testing.T, dir, name string, key, public any) {
+func writeCert(t testing.TB, dir, name string, key, public any) {
 	t.Helper()
 	serial, err := rand.Int(rand.Reader, big.NewInt(1<<62))
 	if err != nil {
@@ -399,7 +406,7 @@ func writeCert(t *testing.T, dir, name string, key, public any) {
 	}
 }
 
-func equal[T comparable](t *testing.T, what string, got, want T) {
+func equal[T comparable](t testing.TB, what string, got, want T) {
 	t.Helper()
 	if got != want {
 		t.Errorf("%s: got %v, want %v", what, fmt.Sprintf("%q", fmt.Sprint(got)), fmt.Sprintf("%q", fmt.Sprint(want)))
@@ -426,3 +433,5 @@ func (f *fixture) settle(c *client) {
 		<-tick.C
 	}
 }
+
+func (c *client) close() { _ = c.raw.Close() }

@@ -18,6 +18,7 @@ func tune(conn net.Conn, o Tuning) {
 	if o.Delay {
 		_ = tcp.SetNoDelay(false)
 	}
+	quickAck(tcp)
 	// A firewall forgets an idle control connection after a few minutes of a long transfer.
 	_ = tcp.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: 45 * time.Second, Interval: 15 * time.Second, Count: 6})
 }

@@ -369,4 +369,3 @@ func (c *frugal) Read(p []byte) (int, error) {
 	c.left -= n
 	return n, err
 }
-

@@ -46,7 +46,7 @@ func verbTable() map[string]verb {
 		"CWD": {flags: needsArg}, "XCWD": alias("CWD"),
 		"CDUP": {}, "XCUP": alias("CDUP"),
 		"PWD": {}, "XPWD": alias("PWD"),
-		"MKD": {flags: needsArg}, "XMKD": alias("MKD"),
+		"MKD": {flags: needsArg, reply: made}, "XMKD": alias("MKD"),
 		"RMD": {flags: needsArg}, "XRMD": alias("RMD"),
 		"DELE": {flags: needsArg},
 		"RNFR": {flags: needsArg, reply: func(s *Session, _ Command, r Reply) Reply {
@@ -121,11 +121,22 @@ func alias(name string) verb {
 	if name == "CWD" || name == "MKD" || name == "RMD" {
 		v.flags |= needsArg
 	}
+	if name == "MKD" {
+		v.reply = made
+	}
 	v.run = func(_ *Session, c *Command) (Reply, bool) {
 		c.Verb = name
 		return Reply{}, false
 	}
 	return v
+}
+
+// made puts the new folder's name first, in quotes, where clients look for it (RFC 959 appendix II).
+func made(_ *Session, _ Command, r Reply) Reply {
+	if name, ok := strings.CutPrefix(r.Text, "Created dir "); ok {
+		r.Text = name + " created"
+	}
+	return r
 }
 
 // help answers HELP, also for one verb.

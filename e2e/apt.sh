@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# Installs the named Debian packages if their commands are missing and that is possible. Else it
+# says which are missing: scripts that need them are skipped, or fail with E2E_REQUIRE=1.
+set -euo pipefail
+
+missing=()
+for tool in "$@"; do
+	command -v "$tool" >/dev/null || missing+=("$tool")
+done
+# What cgo, and with it go test -race, needs beside the compiler.
+[[ " ${missing[*]} " != *" gcc "* ]] || missing+=(libc6-dev)
+[ ${#missing[@]} -gt 0 ] || exit 0
+
+if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+	export DEBIAN_FRONTEND=noninteractive
+	apt-get update -q && apt-get install -qy --no-install-recommends "${missing[@]}" && exit 0
+fi
+echo "missing, what needs them is skipped or fails: ${missing[*]}" >&2
+[ "${E2E_REQUIRE:-}" != 1 ]

@@ -1,0 +1,357 @@
+// Command bench measures a sluice process from the outside: its CPU seconds, its resident memory
+// and what a client gets. It prints one table.
+//
+//	go run ./bench [-quick] [-only stor]
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"text/tabwriter"
+	"time"
+
+	"github.com/sluice-ftp/sluice/e2e/ftp"
+	"github.com/sluice-ftp/sluice/e2e/harness"
+)
+
+const password = "bench-pass-1"
+
+func main() {
+	quick := flag.Bool("quick", false, "a tenth of everything, to see that it runs")
+	only := flag.String("only", "", "rows whose name contains this")
+	root := flag.String("root", "..", "where the module is")
+	flag.Parse()
+	if err := run(*root, *only, *quick); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+// bench is one server and what is known about it.
+type bench struct {
+	dir, bin, hash string
+	fsync          string
+	server         *harness.Server
+	addr           string
+	scale          int // divides counts and sizes
+}
+
+// row is one measurement.
+type row struct {
+	name  string
+	fsync string
+	do    func(*bench) (string, error)
+}
+
+var rows = []row{
+	{"STOR, 1 session", "never", func(b *bench) (string, error) { return b.throughput("STOR", 1) }},
+	{"STOR, 8 sessions", "never", func(b *bench) (string, error) { return b.throughput("STOR", 8) }},
+	{"STOR, 1 session", "always", func(b *bench) (string, error) { return b.throughput("STOR", 1) }},
+	{"RETR, 1 session", "never", func(b *bench) (string, error) { return b.throughput("RETR", 1) }},
+	{"RETR, 8 sessions", "never", func(b *bench) (string, error) { return b.throughput("RETR", 8) }},
+	{"STOR of 4 KiB, 16 sessions", "never", (*bench).small},
+	{"STOR of 4 KiB, 16 sessions", "always", (*bench).small},
+	{"1,000 idle TLS sessions", "never", func(b *bench) (string, error) { return b.idle(1000) }},
+	{"10,000 idle TLS sessions", "never", func(b *bench) (string, error) { return b.idle(10000) }},
+	{"LIST of 1,000,000", "never", func(b *bench) (string, error) { return b.list("LIST") }},
+	{"MLSD of 1,000,000", "never", func(b *bench) (string, error) { return b.list("MLSD") }},
+}
+
+func run(root, only string, quick bool) (err error) {
+	dir, err := os.MkdirTemp("", "sluice-bench")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	b := bench{dir: dir, scale: 1}
+	if quick {
+		b.scale = 10
+	}
+	ctx := context.Background()
+	if b.bin, err = harness.Build(ctx, root, dir, false); err != nil {
+		return err
+	}
+	if b.hash, err = harness.Hash(ctx, b.bin, password); err != nil {
+		return err
+	}
+	if err := harness.Certificates(dir); err != nil {
+		return err
+	}
+	fmt.Printf("%s/%s, %d processors, explicit FTPS, load on the same machine\n\n", runtime.GOOS, runtime.GOARCH, runtime.NumCPU())
+	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+	for _, r := range rows {
+		if !strings.Contains(r.name, only) {
+			continue
+		}
+		b.fsync = r.fsync
+		figures, err := b.measure(r)
+		if err != nil {
+			figures = "failed: " + err.Error()
+		}
+		_, err = fmt.Fprintf(w, "%s\tfsync %s\t%s\n", r.name, r.fsync, figures)
+		if err := errors.Join(err, w.Flush()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// measure gives every row a process of its own, so that none pays for another's memory.
+func (b *bench) measure(r row) (string, error) {
+	if err := b.start(); err != nil {
+		return "", err
+	}
+	// The first login costs the time and memory of a password hash; later ones do not.
+	c, err := b.login()
+	if err == nil {
+		err = c.Quit()
+	}
+	figures := ""
+	if err == nil {
+		figures, err = r.do(b)
+	}
+	return figures, errors.Join(err, b.server.Stop())
+}
+
+func (b *bench) start() error {
+	ports, err := harness.FreePorts()
+	if err != nil {
+		return err
+	}
+	config := fmt.Sprintf(`listen:  {ftp: "127.0.0.1:%d", ftps: ""}
+passive: {ports: "%s"}
+tls:     {mode: required, cert_file: server.pem, key_file: server.key}
+log:     {level: warn}
+backends:
+  disk: {type: local, root: ./data, fsync: %s}
+users_file: users.yaml
+`, ports.FTP, ports.Passive(), b.fsync)
+	users := fmt.Sprintf(`users:
+  - name: bench
+    password_hash: %q
+    mounts: [{path: /, backend: disk, permissions: [list, read, write, overwrite, delete]}]
+`, b.hash)
+	err = errors.Join(
+		os.WriteFile(filepath.Join(b.dir, "sluice.yaml"), []byte(config), 0o600),
+		os.WriteFile(filepath.Join(b.dir, "users.yaml"), []byte(users), 0o600),
+		os.MkdirAll(filepath.Join(b.dir, "data"), 0o700),
+	)
+	if err != nil {
+		return err
+	}
+	b.addr = fmt.Sprintf("127.0.0.1:%d", ports.FTP)
+	b.server, err = harness.Start(harness.Options{
+		Bin: b.bin, Dir: b.dir, Args: []string{"serve", "--config", "sluice.yaml"},
+		Log: filepath.Join(b.dir, "log"), Addr: b.addr,
+	})
+	return err
+}
+
+func (b *bench) cpu() float64 { return harness.CPUSeconds(b.server.PID()) }
+
+func (b *bench) memory() int { return harness.Memory(b.server.PID()) }
+
+func (b *bench) login() (*ftp.Client, error) {
+	c, err := ftp.Dial(context.Background(), b.addr)
+	if err != nil {
+		return nil, err
+	}
+	return c, c.Login(ftp.Explicit, "bench", password)
+}
+
+// each calls do for n operations spread over so many sessions, all logged in before the clock runs.
+func (b *bench) each(sessions, n int, do func(c *ftp.Client, i int) error) (took time.Duration, cpu float64, err error) {
+	clients := make([]*ftp.Client, sessions)
+	for i := range clients {
+		if clients[i], err = b.login(); err != nil {
+			return 0, 0, err
+		}
+	}
+	jobs, errs := make(chan int, n), make(chan error, sessions)
+	for i := range n {
+		jobs <- i
+	}
+	close(jobs)
+	before, start := b.cpu(), time.Now()
+	for _, c := range clients {
+		go func() {
+			for i := range jobs {
+				if err := do(c, i); err != nil {
+					errs <- err
+					return
+				}
+			}
+			errs <- nil
+		}()
+	}
+	for range clients {
+		err = errors.Join(err, <-errs)
+	}
+	took, cpu = time.Since(start), b.cpu()-before
+	for _, c := range clients {
+		err = errors.Join(err, c.Quit())
+	}
+	return took, cpu, err
+}
+
+// throughput moves 8 files, three times over; the median counts.
+func (b *bench) throughput(verb string, sessions int) (string, error) {
+	size, files := 256<<20/b.scale, 8
+	content := harness.Pattern(1 << 20)
+	do := func(c *ftp.Client, i int) error {
+		name := fmt.Sprintf("big%d", i)
+		if verb == "RETR" {
+			return c.Retrieve("RETR "+name, io.Discard)
+		}
+		return c.Store(name, repeat(content, size))
+	}
+	if verb == "RETR" {
+		store := func(c *ftp.Client, i int) error { return c.Store(fmt.Sprintf("big%d", i), repeat(content, size)) }
+		if _, _, err := b.each(1, files, store); err != nil {
+			return "", err
+		}
+	}
+	var rates, costs []float64
+	peak, stop := harness.WatchMemory(b.server.PID())
+	for range 3 {
+		took, cpu, err := b.each(sessions, files, do)
+		if err != nil {
+			stop()
+			return "", err
+		}
+		bytes := float64(size * files)
+		rates, costs = append(rates, bytes/1e6/took.Seconds()), append(costs, cpu/(bytes/(1<<30)))
+	}
+	stop()
+	return fmt.Sprintf("%.0f MB/s\t%.2f CPU-s/GiB\tmemory +%d kB", median(rates), median(costs), *peak), nil
+}
+
+func repeat(block []byte, size int) io.Reader {
+	readers := []io.Reader{}
+	for ; size > 0; size -= len(block) {
+		readers = append(readers, bytes.NewReader(block[:min(size, len(block))]))
+	}
+	return io.MultiReader(readers...)
+}
+
+func median(v []float64) float64 {
+	slices.Sort(v)
+	return v[len(v)/2]
+}
+
+func (b *bench) small() (string, error) {
+	n, content := 10000/b.scale, harness.Pattern(4096)
+	took, cpu, err := b.each(16, n, func(c *ftp.Client, i int) error {
+		return c.Store(fmt.Sprintf("small%d", i), bytes.NewReader(content))
+	})
+	return fmt.Sprintf("%.0f files/s\t%.2f CPU-ms a file", float64(n)/took.Seconds(), cpu*1000/float64(n)), err
+}
+
+// idle opens n sessions, looks at the memory once they have settled, and asks each one for a sign
+// of life.
+func (b *bench) idle(n int) (string, error) {
+	n /= b.scale
+	before := b.memory()
+	peak, stop := harness.WatchMemory(b.server.PID())
+	clients := make([]*ftp.Client, n)
+	errs := make([]error, 8)
+	var wg sync.WaitGroup
+	for w := range errs {
+		wg.Go(func() {
+			for i := w; i < n && errs[w] == nil; i += len(errs) {
+				clients[i], errs[w] = b.login()
+			}
+		})
+	}
+	wg.Wait()
+	settled := b.settle()
+	stop()
+	if err := errors.Join(errs...); err != nil {
+		return "", err
+	}
+	for _, c := range clients {
+		if err := c.Expect(200, "NOOP"); err != nil {
+			return "", err
+		}
+	}
+	for _, c := range clients {
+		if err := c.FIN(); err != nil {
+			return "", err
+		}
+	}
+	return fmt.Sprintf("%.1f kB a session\tpeak %.1f kB", float64(settled-before)/float64(n), float64(*peak)/float64(n)), nil
+}
+
+// settle waits until the memory has stopped moving, ten seconds at the most.
+func (b *bench) settle() int {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	now := b.memory()
+	for range 10 {
+		<-tick.C
+		last := now
+		if now = b.memory(); now == last {
+			break
+		}
+	}
+	return now
+}
+
+func (b *bench) list(verb string) (string, error) {
+	dir := filepath.Join(b.dir, "data", "many")
+	if err := fill(dir, 1000000/b.scale); err != nil {
+		return "", err
+	}
+	c, err := b.login()
+	if err != nil {
+		return "", err
+	}
+	peak, stop := harness.WatchMemory(b.server.PID())
+	f := &firstByte{start: time.Now()}
+	cpu := b.cpu()
+	err = c.Retrieve(verb+" /many", f)
+	took := time.Since(f.start)
+	stop()
+	cpu = b.cpu() - cpu
+	return fmt.Sprintf("first byte %d ms\tall %d MB in %.1f s, %.1f CPU-s\tmemory +%d kB",
+		f.first.Milliseconds(), f.n/1e6, took.Seconds(), cpu, *peak), errors.Join(err, c.Quit())
+}
+
+func fill(dir string, n int) error {
+	if _, err := os.Stat(dir); err == nil {
+		return nil
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	for i := range n {
+		if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("file-%07d.csv", i)), nil, 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+type firstByte struct {
+	start time.Time
+	first time.Duration
+	n     int
+}
+
+func (f *firstByte) Write(p []byte) (int, error) {
+	if f.n == 0 {
+		f.first = time.Since(f.start)
+	}
+	f.n += len(p)
+	return len(p), nil
+}

@@ -1,0 +1,278 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/sluice-ftp/sluice/e2e/ftp"
+	"github.com/sluice-ftp/sluice/e2e/harness"
+)
+
+// TestCuts cuts uploads at random points, in every way in which a client can die, between uploads
+// that end well. A file is always the last one that ended well, whole, or not there.
+//
+// E2E_CUTS is how many (120), E2E_SEED repeats a run.
+func TestCuts(t *testing.T) {
+	cuts, seed := number(t, "E2E_CUTS", 120), uint64(number(t, "E2E_SEED", int(time.Now().UnixNano())))
+	t.Logf("%d cuts with E2E_SEED=%d", cuts, seed)
+	s := startForCuts(t)
+	content := harness.Pattern(4 << 20)
+	var wg sync.WaitGroup
+	const workers = 4
+	all := make([]*cutter, workers)
+	for i := range workers {
+		all[i] = &cutter{
+			rng: rand.New(rand.NewPCG(seed, uint64(i))), addr: s.addr, dir: filepath.Join(s.dir, "data", "acme"),
+			id: i, mode: []ftp.Mode{ftp.Explicit, ftp.Clear}[i%2], content: content,
+			want: map[string][]byte{}, ways: map[string]int{},
+		}
+		wg.Go(func() {
+			if err := all[i].run(cuts / workers); err != nil {
+				t.Errorf("worker %d, %s: %v", i, all[i].mode, err)
+			}
+		})
+	}
+	wg.Wait()
+	if err := s.server.Stop(); err != nil {
+		t.Error("stop:", err)
+	}
+	for _, c := range all {
+		t.Logf("%s: %v", c.mode, c.ways)
+		if err := c.checkAll(); err != nil {
+			t.Error("after the end:", err)
+		}
+	}
+	if left, err := harness.Leftovers(filepath.Join(s.dir, "data")); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %q, %v", left, err)
+	}
+}
+
+func number(t *testing.T, name string, otherwise int) int {
+	text := os.Getenv(name)
+	if text == "" {
+		return otherwise
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		t.Fatal(name, err)
+	}
+	return n
+}
+
+type cutServer struct {
+	server    *harness.Server
+	dir, addr string
+}
+
+// startForCuts starts a gateway that takes TLS and clear text.
+func startForCuts(t *testing.T) cutServer {
+	t.Helper()
+	dir := t.TempDir()
+	ports, err := harness.FreePorts()
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := fmt.Sprintf(`listen:  {ftp: "127.0.0.1:%d", ftps: ""}
+passive: {ports: "%s"}
+tls:     {mode: optional, cert_file: server.pem, key_file: server.key}
+backends:
+  disk: {type: local, root: ./data, fsync: never}
+users_file: users.yaml
+`, ports.FTP, ports.Passive())
+	files := map[string]string{"sluice.yaml": config, "users.yaml": defaults["users.yaml"]}
+	err = errors.Join(
+		writeMissing(dir, files),
+		expandFiles(dir, map[string]string{"HASH": shared.hash}),
+		os.Mkdir(filepath.Join(dir, "data"), 0o700),
+		os.CopyFS(dir, os.DirFS(shared.certs)),
+	)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := harness.Options{
+		Bin: filepath.Join(shared.bin, "sluice"), Dir: dir, Args: []string{"serve", "--config", "sluice.yaml"},
+		Log: filepath.Join(dir, "sluice.log"), Addr: fmt.Sprintf("127.0.0.1:%d", ports.FTP),
+	}
+	server, err := harness.Start(o)
+	if err != nil {
+		text, _ := os.ReadFile(o.Log)
+		t.Fatalf("%v\n%s", err, text)
+	}
+	t.Cleanup(func() {
+		if err := server.Kill(); err != nil {
+			t.Error(err)
+		}
+		if text, err := os.ReadFile(o.Log); err == nil && t.Failed() {
+			t.Log(tail(string(text), 40))
+		}
+	})
+	return cutServer{server, dir, o.Addr}
+}
+
+// cutter is one client that dies again and again. Its files are its own.
+type cutter struct {
+	rng     *rand.Rand
+	addr    string
+	dir     string
+	id      int
+	mode    ftp.Mode
+	content []byte
+	client  *ftp.Client
+	want    map[string][]byte // what each name has to hold
+	ways    map[string]int
+}
+
+func (c *cutter) run(cuts int) error {
+	defer func() {
+		if c.client != nil {
+			_ = c.client.Close()
+		}
+	}()
+	for i := range cuts {
+		if err := c.login(); err != nil {
+			return err
+		}
+		if err := c.cut(); err != nil {
+			return fmt.Errorf("cut %d: %w", i, err)
+		}
+		if err := c.checkAll(); err != nil {
+			return fmt.Errorf("after cut %d: %w", i, err)
+		}
+		if err := c.clean(); err != nil {
+			return fmt.Errorf("clean upload %d: %w", i, err)
+		}
+	}
+	return nil
+}
+
+// login makes a session unless the last one lives.
+func (c *cutter) login() error {
+	if c.client != nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	client, err := ftp.Dial(ctx, c.addr)
+	if err != nil {
+		return err
+	}
+	c.client = client
+	return client.Login(c.mode, "acme", password)
+}
+
+// pick returns a name and a content for it: small ones and large ones, names old and new.
+func (c *cutter) pick() (string, []byte) {
+	size := 1 + c.rng.IntN(1<<(1+c.rng.IntN(21)))
+	from := c.rng.IntN(len(c.content) - size)
+	return fmt.Sprintf("cut%d-%d", c.id, c.rng.IntN(8)), c.content[from : from+size]
+}
+
+// cut begins an upload and dies in it.
+func (c *cutter) cut() error {
+	name, content := c.pick()
+	d, err := c.client.Open("STOR " + name)
+	if err != nil {
+		return err
+	}
+	if _, err := d.Write(content[:c.rng.IntN(len(content))]); err != nil {
+		return err
+	}
+	ways := []string{"rst", "abor", "kill", "kill control first"}
+	if c.mode != ftp.Clear {
+		ways = append(ways, "fin") // in clear that is how an upload ends
+	}
+	way := ways[c.rng.IntN(len(ways))]
+	c.ways[way]++
+	if err := c.die(way, d); err != nil {
+		return fmt.Errorf("%s, %s of %d bytes: %w", way, name, len(content), err)
+	}
+	return nil
+}
+
+func (c *cutter) die(way string, d *ftp.Data) error {
+	switch way {
+	case "fin":
+		return errors.Join(d.FIN(), c.refused())
+	case "rst":
+		return errors.Join(d.Reset(), c.refused())
+	case "abor":
+		err := errors.Join(c.client.Send("ABOR\r\n"), c.refused())
+		r, err2 := c.client.Reply()
+		if err2 == nil && r.Code != 226 && r.Code != 225 {
+			err2 = fmt.Errorf("reply to ABOR: %v", r)
+		}
+		return errors.Join(err, err2, ignoreClosed(d.FIN()))
+	case "kill control first":
+		err := errors.Join(c.client.FIN(), d.FIN())
+		c.client = nil
+		return err
+	}
+	err := errors.Join(d.FIN(), c.client.FIN())
+	c.client = nil
+	return err
+}
+
+func ignoreClosed(err error) error {
+	if errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return err
+}
+
+// refused wants an error as the reply to the upload.
+func (c *cutter) refused() error {
+	r, err := c.client.Reply()
+	if err == nil && r.Code < 400 {
+		err = fmt.Errorf("a cut upload was answered with %v", r)
+	}
+	return err
+}
+
+// clean uploads a file whole. Once the server said 226 it is there.
+func (c *cutter) clean() error {
+	if err := c.login(); err != nil {
+		return err
+	}
+	name, content := c.pick()
+	if err := c.client.Store(name, bytes.NewReader(content)); err != nil {
+		return err
+	}
+	c.want[name] = content
+	return c.check(name)
+}
+
+func (c *cutter) checkAll() error {
+	for i := range 8 {
+		if err := c.check(fmt.Sprintf("cut%d-%d", c.id, i)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *cutter) check(name string) error {
+	got, err := os.ReadFile(filepath.Join(c.dir, name))
+	want, ok := c.want[name]
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && !ok:
+		return nil
+	case err != nil:
+		return err
+	case !ok:
+		return fmt.Errorf("%s: %d bytes of an upload that was cut are published", name, len(got))
+	case !bytes.Equal(got, want):
+		return fmt.Errorf("%s: %d bytes that are not the %d of the last whole upload", name, len(got), len(want))
+	}
+	return nil
+}
