@@ -20,12 +20,14 @@ import (
 //     process, sees the version that was there before a Put or the complete one that it wrote,
 //     never a prefix and never a mixture.
 //   - A method that returns nil has made its effect durable, as far as the adapter was configured to.
-//   - A method that returns an error has had no effect that a reader can see, Rename of a folder on
-//     a store that cannot do it atomically excepted (its adapter says how it recovers).
+//   - A method that returns an error has had no effect that a reader can see. Two exceptions: Rename
+//     of a folder on a store that cannot do it atomically (its adapter says how it recovers), and an
+//     effect that is there but could not be made durable.
 //   - Keys are what CleanKey returns; "" is the root, which always exists. A key with a bad form is
 //     refused with InvalidName before anything is touched.
 //   - Errors are *Error, so that errors.Is matches fs.ErrNotExist, fs.ErrExist, fs.ErrPermission and
-//     errors.ErrUnsupported. What the reader given to Put returns is wrapped and still matches.
+//     errors.ErrUnsupported. What the reader given to Put returns is wrapped and still matches; its
+//     kind is Internal, whatever it is, so that a broken connection is never taken for a full disk.
 //   - All methods may be called at once from any number of goroutines. An adapter has no notion of
 //     a session and no state that a second process would miss.
 //   - A call ends soon after its context does. What has to be cleaned up then is cleaned up under a
@@ -55,18 +57,20 @@ type CloudStorageAdapter interface {
 	// Put reads r to io.EOF and publishes what it read as the object at key; it becomes visible
 	// only then. Missing folders above it come into being. If r or ctx fails, the key holds what it
 	// held before, never a prefix of r, and nothing is left behind. An existing folder at key is
-	// IsDir.
+	// IsDir, also with IfAbsent.
 	//
 	// r is read from the calling goroutine or from one that has ended when Put returns. r may
 	// implement io.WriterTo; an adapter may use it and must then treat its nil error as io.EOF.
 	Put(ctx context.Context, key string, r io.Reader, o PutOptions) (Object, error)
 
-	// Copy makes to a copy of the object from, inside the store, with its times and metadata.
+	// Copy makes to a copy of the object from, inside the store, with its times and metadata. Missing
+	// folders above to come into being. A folder at either end is IsDir.
 	Copy(ctx context.Context, from, to string, o CopyOptions) (Object, error)
 
-	// Rename moves an object, or a folder with all below it, replacing an object at to unless
-	// o.IfAbsent. A folder at to is Exist, whatever moves; a folder moved into itself is
-	// InvalidName.
+	// Rename moves an object, or a folder with all below it. Missing folders above to come into
+	// being. An object replaces an object at to unless o.IfAbsent; a folder replaces nothing (Exist
+	// or NotDir). A folder at to is Exist, whatever moves; a folder moved into itself is
+	// InvalidName. An object moved onto itself stays, unless o.IfAbsent.
 	Rename(ctx context.Context, from, to string, o RenameOptions) error
 
 	// Remove deletes the object at key. A missing one is NotExist, a folder IsDir. The folder
@@ -81,7 +85,8 @@ type CloudStorageAdapter interface {
 	// NotDir, a missing one NotExist. The root cannot be removed: Permission.
 	Rmdir(ctx context.Context, dir string) error
 
-	// SetModTime sets the time that Stat reports for the object at key, to the second or better.
+	// SetModTime sets the time that Stat reports for the object at key, to the second or better. A
+	// folder is IsDir.
 	SetModTime(ctx context.Context, key string, t time.Time) error
 
 	// Available returns the bytes that can still be stored under dir, for AVBL and ALLO. A store

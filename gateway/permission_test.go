@@ -273,10 +273,10 @@ func TestFaults(t *testing.T) {
 		store = backendtest.Faulty(o.Backends["disk"])
 		o.Backends["disk"] = store
 	})
-	fail := func(kind backends.Kind) {
-		store.SetHook(func(_ context.Context, _, key string) error {
-			if key == "" {
-				return nil // the folder that the session is in
+	fail := func(kind backends.Kind, at ...string) {
+		store.SetHook(func(_ context.Context, op, key string) error {
+			if key == "" || len(at) > 0 && op != at[0] { // "" is the folder that the session is in
+				return nil
 			}
 			return &backends.Error{Op: "op", Key: secret, Kind: kind, RequestID: "REQ", Err: errors.New(secret)}
 		})
@@ -291,7 +291,7 @@ func TestFaults(t *testing.T) {
 			"DELE file": r.simple, "RMD dir": r.simple, "MKD new": r.simple, "MFMT 20200101000000 file": r.simple, "RNFR file": r.simple,
 			"HASH file": r.simple, "XCRC file": r.simple, "AVBL dir": r.simple,
 			"RETR file": r.simple, "LIST file": r.simple, "NLST dir": r.simple, "MLSD dir": r.simple,
-			"STOR file": r.after,
+			"STOR file": r.upload,
 		} {
 			if got := c.try("", cmd); got != want {
 				t.Errorf("%s with %v: %d, want %d", cmd, r.kind, got, want)
@@ -302,6 +302,11 @@ func TestFaults(t *testing.T) {
 				t.Errorf("APPE with %v: %d, want %d", r.kind, got, want)
 			}
 		}
+		fail(r.kind, "publish")
+		if got, _ := c.upload("STOR file", "new"); got != r.after {
+			t.Errorf("STOR of data with %v: %d, want %d", r.kind, got, r.after)
+		}
+		equal(t, "file", f.read("file"), "content")
 		store.SetHook(nil)
 		c.cmd(350, "RNFR file")
 		fail(r.kind)

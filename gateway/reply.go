@@ -13,8 +13,8 @@ const textInternal = "Internal error; the operator's log has the cause"
 type moment int
 
 const (
-	before moment = iota // before 150, and all commands that move no data
-	after                // after 150
+	before moment = iota // before data moved, and all commands that move none
+	after                // after it: the same may work another time
 )
 
 // storeReplies tells the cause of a failure, not the verb. The texts are fixed: what a store says
@@ -105,14 +105,13 @@ func (s *Session) outcome(r Reply) Reply {
 		s.control.mu.Unlock()
 		return r
 	}
-	if r.Code == 150 {
-		f.opened = true
-	}
 	verb, err, when := f.cmd.Verb, f.err, before
-	if f.opened {
+	f.opened = f.opened || r.Code == 150
+	transfer := f.transfer != nil
+	// An upload that was refused before a byte was read would be refused again.
+	if f.opened && !(makesName(verb) && f.transfer.moved.Load() == 0) {
 		when = after
 	}
-	transfer := f.transfer != nil
 	s.control.mu.Unlock()
 	switch {
 	case r.Code < 400 && r.Code != 226 && !transfer:

@@ -1,0 +1,105 @@
+package local
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"iter"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/sluice-ftp/sluice/backends"
+)
+
+// List implements backends.CloudStorageAdapter. It yields in the order of the folder, which is none.
+// What Stat or Open would refuse is not shown: special files, links that lead out of the root or
+// nowhere, and names that are no keys, such as one with a line break in it.
+func (a *Adapter) List(ctx context.Context, dir string, o backends.ListOptions) iter.Seq2[backends.Object, error] {
+	return func(yield func(backends.Object, error) bool) {
+		if err := a.list(ctx, dir, o, yield); err != nil {
+			yield(backends.Object{}, translate("list", dir, err))
+		}
+	}
+}
+
+func (a *Adapter) list(ctx context.Context, dir string, o backends.ListOptions, yield func(backends.Object, error) bool) error {
+	if err := begin(ctx, dir); err != nil {
+		return err
+	}
+	f, err := a.openFolder(dir)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	entries := newDirents(f)
+	prefix := []byte(o.Prefix)
+	key := []byte(join(dir, ""))
+	start := len(key)
+	for {
+		if err := alive(ctx); err != nil {
+			return err
+		}
+		name, kind, err := entries.next()
+		if err == io.EOF { //nolint:errorlint // next's own
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if !bytes.HasPrefix(name, prefix) {
+			continue
+		}
+		key = append(key[:start], name...)
+		obj, shown, err := a.entry(f, string(key), start, kind, o.NamesOnly)
+		if err != nil {
+			return err
+		}
+		if shown && !yield(obj, nil) {
+			return nil
+		}
+	}
+}
+
+// entry describes the entry of f whose name begins at key[start], unless it is not to be shown or
+// gone already.
+func (a *Adapter) entry(f *folder, key string, start int, kind uint32, namesOnly bool) (backends.Object, bool, error) {
+	var none backends.Object
+	name := key[start:]
+	if !listable(key) || (name == backends.Private && f.id == a.top) { // the root may be here by a link
+		return none, false, nil
+	}
+	if namesOnly && (kind == unix.S_IFREG || kind == unix.S_IFDIR) {
+		return backends.Object{Key: key, Dir: kind == unix.S_IFDIR}, true, nil
+	}
+	st, err := statAt(f.fd(), name)
+	if err == nil && kindOf(&st) == unix.S_IFLNK {
+		if st, err = a.follow(key); err != nil {
+			return none, false, nil
+		}
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return none, false, nil
+	}
+	if err != nil {
+		return none, false, err
+	}
+	if kind = kindOf(&st); kind != unix.S_IFREG && kind != unix.S_IFDIR {
+		return none, false, nil
+	}
+	return object(key, &st), true, nil
+}
+
+// listable is CheckKey, without its cost for the names that there are most of.
+func listable(key string) bool {
+	if len(key) > backends.MaxKey || key[0] == '.' {
+		return backends.CheckKey(key) == nil
+	}
+	for i := range len(key) {
+		if key[i] < ' ' || key[i] > '~' {
+			return backends.CheckKey(key) == nil
+		}
+	}
+	return true
+}

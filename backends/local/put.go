@@ -1,0 +1,108 @@
+package local
+
+import (
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/sluice-ftp/sluice/backends"
+)
+
+// Put implements backends.CloudStorageAdapter. An Offset builds the new version beside the old one:
+// readers of the old are undisturbed, and a failure costs nothing but the time.
+func (a *Adapter) Put(ctx context.Context, key string, r io.Reader, o backends.PutOptions) (backends.Object, error) {
+	obj, err := a.put(ctx, key, r, o)
+	return obj, translate("put", key, err)
+}
+
+func (a *Adapter) put(ctx context.Context, key string, r io.Reader, o backends.PutOptions) (backends.Object, error) {
+	var none backends.Object
+	if err := begin(ctx, key); err != nil {
+		return none, err
+	}
+	if len(o.Metadata) > 0 || o.Resumable {
+		return none, fault(backends.Unsupported, nil)
+	}
+	c := condition{ifAbsent: o.IfAbsent, ifVersion: o.IfVersion}
+	st, err := a.admit(key, c)
+	if err != nil {
+		return none, err
+	}
+	if o.Offset < 0 || o.Offset > st.Size {
+		return none, fault(backends.BadOffset, nil)
+	}
+	if o.MaxSize > 0 && o.Offset > o.MaxSize {
+		return none, fault(backends.TooLarge, nil)
+	}
+
+	t, err := a.create()
+	if err != nil {
+		return none, err
+	}
+	defer t.discard()
+	if o.Offset > 0 {
+		base, err := a.begins(ctx, t, key, o.Offset, &c)
+		if err != nil {
+			return none, err
+		}
+		// Held until the end, so that its inode's number and with it its version stay taken.
+		defer base.Close()
+	}
+	if err := a.fill(ctx, t, r, o); err != nil {
+		return none, err
+	}
+	return a.publish(ctx, t, key, o.ModTime, c)
+}
+
+// admit refuses before the transfer what could only fail after it, and describes the present
+// object. If there is none, the description is empty.
+func (a *Adapter) admit(key string, c condition) (unix.Stat_t, error) {
+	f, name, err := a.parent(key)
+	var st unix.Stat_t
+	if err == nil {
+		st, err = a.look(f, name)
+		_ = f.Close()
+	}
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		if c.ifVersion != "" {
+			return st, fault(backends.Conflict, nil)
+		}
+		return unix.Stat_t{}, nil
+	case err != nil:
+		return st, err
+	case isDir(&st):
+		return st, fault(backends.IsDir, nil)
+	case c.ifAbsent:
+		return st, fault(backends.Exist, nil)
+	case c.ifVersion != "" && c.ifVersion != version(&st):
+		return st, fault(backends.Conflict, nil)
+	}
+	return st, nil
+}
+
+// begins copies the beginning of the present object into t and makes its version the one to replace.
+func (a *Adapter) begins(ctx context.Context, t *temporary, key string, n int64, c *condition) (*os.File, error) {
+	base, st, err := a.openObject(key)
+	if err != nil {
+		return nil, err
+	}
+	switch v := version(&st); {
+	case c.ifVersion != "" && c.ifVersion != v:
+		err = fault(backends.Conflict, nil)
+	case n > st.Size:
+		err = fault(backends.BadOffset, nil)
+	default:
+		c.ifVersion = v
+		err = clone(ctx, t.File, base, n)
+	}
+	if err != nil {
+		_ = base.Close()
+		return nil, err
+	}
+	return base, nil
+}

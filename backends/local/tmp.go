@@ -1,0 +1,148 @@
+package local
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"io/fs"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/sluice-ftp/sluice/backends"
+)
+
+// temporary is a file in .sluice/tmp that becomes an object or vanishes. It is locked (flock) while
+// it is open, so that a second process on the same folder does not take it for a leftover.
+type temporary struct {
+	*os.File
+	name string
+	home *folder
+	// gone: it has no name in .sluice/tmp any more.
+	gone bool
+}
+
+// create makes a temporary file. Between its making and its locking another process that starts up
+// may take it for a leftover: then it is locked by that process or has lost its name, and the next
+// one is tried.
+func (a *Adapter) create() (*temporary, error) {
+	for {
+		name := rand.Text()
+		fd, err := openAt(a.tmp, name, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL, 0o600)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, fault(backends.Misconfigured, errNoTmp)
+		}
+		if err != nil {
+			return nil, err
+		}
+		t := &temporary{File: os.NewFile(uintptr(fd), name), name: name, home: a.tmp}
+		err = flock(t.File)
+		if err == nil {
+			var st unix.Stat_t
+			if st, err = fstat(t.File); err == nil && st.Nlink == 1 {
+				return t, nil
+			}
+		}
+		t.discard()
+		if err != nil && !errors.Is(err, unix.EWOULDBLOCK) {
+			return nil, err
+		}
+	}
+}
+
+// discard closes the file and removes it unless it was published.
+func (t *temporary) discard() {
+	if !t.gone {
+		_ = unix.Unlinkat(t.home.fd(), t.name, 0)
+	}
+	_ = t.Close()
+}
+
+// condition is what must be true of the present object at the moment of publishing.
+type condition struct {
+	ifAbsent  bool
+	ifVersion string
+}
+
+// publish gives the whole file its mode, its time and, when everything in it is on the disk, its
+// name. It is the only way in which an object comes into being.
+func (a *Adapter) publish(ctx context.Context, t *temporary, key string, mod time.Time, c condition) (backends.Object, error) {
+	if err := t.Chmod(fileMode); err != nil {
+		return backends.Object{}, err
+	}
+	if !mod.IsZero() {
+		if err := setTimes(t.File, mod); err != nil {
+			return backends.Object{}, err
+		}
+	}
+	if err := a.sync(t.File); err != nil {
+		return backends.Object{}, err
+	}
+	if err := alive(ctx); err != nil {
+		return backends.Object{}, err
+	}
+	if err := a.name(t, key, c); err != nil {
+		return backends.Object{}, err
+	}
+	st, err := fstat(t.File)
+	return object(key, &st), err
+}
+
+// name moves the file to key. The folder is opened now and not before the transfer: it may have
+// been renamed meanwhile, and the object belongs to where key leads. One that is removed between
+// the two steps is made again.
+func (a *Adapter) name(t *temporary, key string, c condition) error {
+	for try := 1; ; try++ {
+		err := a.nameOnce(t, key, c)
+		if try == 3 || !errors.Is(err, unix.ENOENT) {
+			return err
+		}
+	}
+}
+
+func (a *Adapter) nameOnce(t *temporary, key string, c condition) error {
+	into, name, err := a.makeParent(key)
+	if err != nil {
+		return err
+	}
+	defer into.Close()
+	unlock := a.locks.lock(key)
+	err = a.place(t, into, name, c)
+	unlock()
+	if err != nil {
+		return err
+	}
+	t.gone = true
+	return a.syncFolder(into)
+}
+
+func (a *Adapter) place(t *temporary, into *folder, name string, c condition) error {
+	st, err := a.look(into, name)
+	there := err == nil
+	switch {
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return err
+	case there && isDir(&st):
+		return fault(backends.IsDir, nil)
+	case c.ifVersion != "" && (!there || version(&st) != c.ifVersion):
+		return fault(backends.Conflict, nil)
+	case c.ifAbsent:
+		return renameNoReplace(t.home, t.name, into, name)
+	}
+	return rename(t.home, t.name, into, name)
+}
+
+// openAt opens a name in a folder without following a link and without waiting for anyone.
+func openAt(f *folder, name string, flags int, mode uint32) (fd int, err error) {
+	err = eintr(func() error {
+		fd, err = unix.Openat(f.fd(), name, flags|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, mode)
+		return err
+	})
+	return fd, err
+}
+
+// flock locks the open file without waiting; EWOULDBLOCK means that someone else has.
+func flock(f *os.File) error {
+	return eintr(func() error { return unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) })
+}
