@@ -1,0 +1,125 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"syscall"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/sluice-ftp/sluice/gateway"
+)
+
+// app is a gateway that listens and is ready to run.
+type app struct {
+	log       *slog.Logger
+	resources *resources
+	listeners []listener
+	server    server
+	grace     time.Duration
+}
+
+// server is what an app needs of a gateway.Server.
+type server interface {
+	Serve(l net.Listener, implicit bool) error
+	Shutdown(ctx context.Context) error
+}
+
+// newApp opens everything that c names. The caller has to Close it.
+func newApp(ctx context.Context, c *config, log *slog.Logger) (*app, error) {
+	r, err := open(c, log)
+	if err != nil {
+		return nil, err
+	}
+	a := &app{log: log, resources: r, grace: time.Duration(c.ShutdownGrace)}
+	o := c.options()
+	o.Backends, o.Auth, o.Log, o.TLS.Certificates = r.backends, r.users, log, r.certs
+	if a.server, err = gateway.New(o); err != nil {
+		return nil, errors.Join(err, r.Close())
+	}
+	if a.listeners, err = listen(ctx, c.Listen); err != nil {
+		return nil, errors.Join(err, r.Close())
+	}
+	return a, nil
+}
+
+// Close frees what newApp opened.
+func (a *app) Close() error {
+	closeAll(a.listeners)
+	return a.resources.Close()
+}
+
+// run serves until ctx ends or a signal asks for the end, and lets running transfers finish as long
+// as the grace period lasts.
+func (a *app) run(ctx context.Context, signals <-chan os.Signal) error {
+	serving, failed := errgroup.WithContext(ctx)
+	for _, l := range a.listeners {
+		a.log.Info("listening", "address", l.Addr().String(), "implicit", l.implicit)
+		serving.Go(func() error {
+			if err := a.server.Serve(l.Listener, l.implicit); err != nil {
+				return fmt.Errorf("serve %s: %w", l.Addr(), err)
+			}
+			return nil
+		})
+	}
+	watching, stop := context.WithCancel(ctx)
+	forced := make(chan struct{})
+	var watcher errgroup.Group
+	watcher.Go(func() error {
+		(&reloader{a.log, a.resources.sources}).watch(watching, forced)
+		return nil
+	})
+	a.await(failed, signals, forced)
+	stop()
+	a.shutdown(signals)
+	return errors.Join(serving.Wait(), watcher.Wait())
+}
+
+// await returns when it is time to end.
+func (a *app) await(ctx context.Context, signals <-chan os.Signal, forced chan<- struct{}) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case s := <-signals:
+			if s != syscall.SIGHUP {
+				a.log.Info("shutting down", "signal", s.String(), "grace", a.grace.String())
+				return
+			}
+			select {
+			case forced <- struct{}{}:
+			case <-ctx.Done():
+			}
+		}
+	}
+}
+
+// shutdown ends the sessions. A second signal is someone who does not want to wait.
+func (a *app) shutdown(signals <-chan os.Signal) {
+	// The context that run was given may be what ended.
+	ctx, cancel := context.WithTimeout(context.Background(), a.grace)
+	defer cancel()
+	done := make(chan error)
+	go func() { done <- a.server.Shutdown(ctx) }()
+	for {
+		select {
+		case err := <-done:
+			if err != nil {
+				a.log.Warn("shut down with sessions cut off", "err", err)
+				return
+			}
+			a.log.Info("shut down")
+			return
+		case s := <-signals:
+			if s != syscall.SIGHUP {
+				a.log.Warn("shutting down at once", "signal", s.String())
+				cancel()
+			}
+		}
+	}
+}

@@ -1,0 +1,163 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/sluice-ftp/sluice/auth/yamlfile"
+	"github.com/sluice-ftp/sluice/gateway"
+)
+
+// config is the configuration file; docs/configuration.md describes each key.
+type config struct {
+	Listen        listenConfig            `yaml:"listen"`
+	Passive       passiveConfig           `yaml:"passive"`
+	TLS           tlsConfig               `yaml:"tls"`
+	Limits        limitsConfig            `yaml:"limits"`
+	Tuning        tuningConfig            `yaml:"tuning"`
+	TransferEOF   gateway.EOFPolicy       `yaml:"transfer_eof"`
+	ASCII         gateway.ASCIIPolicy     `yaml:"ascii"`
+	ActiveMode    bool                    `yaml:"active_mode"`
+	ShutdownGrace duration                `yaml:"shutdown_grace"`
+	Log           logConfig               `yaml:"log"`
+	Backends      map[string]yamlfile.Raw `yaml:"backends"`
+	UsersFile     string                  `yaml:"users_file"`
+
+	// stores are the backends whose own keys are right.
+	stores map[string]store
+}
+
+type (
+	listenConfig struct {
+		FTP  string `yaml:"ftp"`
+		FTPS string `yaml:"ftps"`
+	}
+	passiveConfig struct {
+		Ports      portRange `yaml:"ports"`
+		PublicHost string    `yaml:"public_host"`
+	}
+	tlsConfig struct {
+		Mode         gateway.TLSMode `yaml:"mode"`
+		CertFile     string          `yaml:"cert_file"`
+		KeyFile      string          `yaml:"key_file"`
+		Certificates []keyPair       `yaml:"certificates"`
+		MinVersion   string          `yaml:"min_version"`
+	}
+	keyPair struct {
+		CertFile string `yaml:"cert_file"`
+		KeyFile  string `yaml:"key_file"`
+	}
+	limitsConfig struct {
+		IdleTimeout      duration `yaml:"idle_timeout"`
+		DataStallTimeout duration `yaml:"data_stall_timeout"`
+		LoginTimeout     duration `yaml:"login_timeout"`
+	}
+	tuningConfig struct {
+		BufferSize size `yaml:"buffer_size"`
+		TCPNoDelay bool `yaml:"tcp_nodelay"`
+		SORcvBuf   size `yaml:"so_rcvbuf"`
+		SOSndBuf   size `yaml:"so_sndbuf"`
+	}
+	logConfig struct {
+		Level  string `yaml:"level"`
+		Format string `yaml:"format"`
+	}
+)
+
+// defaultConfig is what holds for keys that a file does not have.
+func defaultConfig() *config {
+	return &config{
+		Listen:  listenConfig{FTP: ":2121", FTPS: ":2990"},
+		Passive: passiveConfig{Ports: portRange{20000, 20099}},
+		TLS:     tlsConfig{Mode: gateway.TLSRequired, MinVersion: "1.2"},
+		Limits: limitsConfig{
+			IdleTimeout:      duration(5 * time.Minute),
+			DataStallTimeout: duration(2 * time.Minute),
+			LoginTimeout:     duration(30 * time.Second),
+		},
+		Tuning:        tuningConfig{BufferSize: 256 << 10, TCPNoDelay: true},
+		ASCII:         gateway.ASCIIConvert,
+		ShutdownGrace: duration(time.Minute),
+		Log:           logConfig{Level: "info", Format: "text"},
+		stores:        map[string]store{},
+	}
+}
+
+// loadConfig reads the file at path. All that is wrong with it is returned as yamlfile.Problems; the
+// configuration is then what could be read, or nil.
+func loadConfig(path string, env func(string) (string, bool)) (*config, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, hint{error: fmt.Errorf("configuration: %w", err), todo: "name the file with --config"}
+	}
+	return parseConfig(path, data, env)
+}
+
+func parseConfig(path string, data []byte, env func(string) (string, bool)) (*config, error) {
+	doc, err := yamlfile.Parse(path, data)
+	if err != nil {
+		return nil, err
+	}
+	doc.Expand = expander(env)
+	c := defaultConfig()
+	doc.Decode(c)
+	if c.TLS.Mode == gateway.TLSOff && !doc.Has("listen.ftps") {
+		c.Listen.FTPS = "" // only one that was asked for can be wrong
+	}
+	v := validator{doc: doc, dir: filepath.Dir(path)}
+	v.config(c)
+	return c, doc.Err()
+}
+
+// options are what the gateway is told.
+func (c *config) options() gateway.Options {
+	return gateway.Options{
+		TLS: gateway.TLSOptions{Mode: c.TLS.Mode, MinVersion: tlsVersions[c.TLS.MinVersion]},
+		Passive: gateway.PassiveOptions{
+			FirstPort:  c.Passive.Ports.First,
+			LastPort:   c.Passive.Ports.Last,
+			PublicHost: c.Passive.PublicHost,
+		},
+		Limits: gateway.Limits{
+			IdleTimeout:      time.Duration(c.Limits.IdleTimeout),
+			DataStallTimeout: time.Duration(c.Limits.DataStallTimeout),
+			LoginTimeout:     time.Duration(c.Limits.LoginTimeout),
+		},
+		Tuning: gateway.Tuning{
+			BufferSize:    int(c.Tuning.BufferSize),
+			Delay:         !c.Tuning.TCPNoDelay,
+			ReceiveBuffer: int(c.Tuning.SORcvBuf),
+			SendBuffer:    int(c.Tuning.SOSndBuf),
+		},
+		ActiveMode:  c.ActiveMode,
+		TransferEOF: c.TransferEOF,
+		ASCII:       c.ASCII,
+	}
+}
+
+// keyPairs are all certificates that have a key, in the order of the file.
+func (c *config) keyPairs() []gateway.KeyPair {
+	var pairs []gateway.KeyPair
+	for _, p := range append([]keyPair{{c.TLS.CertFile, c.TLS.KeyFile}}, c.TLS.Certificates...) {
+		if p.CertFile != "" && p.KeyFile != "" {
+			pairs = append(pairs, gateway.KeyPair{CertFile: p.CertFile, KeyFile: p.KeyFile})
+		}
+	}
+	return pairs
+}
+
+// backendNames are those of all backends, also of the ones that something is wrong with.
+func (c *config) backendNames() []string {
+	names := slices.Collect(maps.Keys(c.Backends))
+	for name := range c.stores {
+		if _, ok := c.Backends[name]; !ok {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}

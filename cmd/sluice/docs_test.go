@@ -1,0 +1,145 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/sluice-ftp/sluice/auth"
+	"github.com/sluice-ftp/sluice/auth/yamlfile"
+)
+
+const docsFile = "../../docs/configuration.md"
+
+func readDocs(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile(docsFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// row is a line of a table: | `key` | type | default | meaning |.
+var row = regexp.MustCompile("(?m)^\\| `([^`]+)` \\| ([^|]+) \\| ([^|]*) \\| (.+) \\|$")
+
+// The documentation has each key with its default, and no other.
+func TestDocsKeys(t *testing.T) {
+	want := map[string]string{}
+	keys(want, "", reflect.ValueOf(*defaultConfig()))
+	want["backends.*.type"] = "required"
+	for _, open := range kinds {
+		keys(want, "backends.*.", reflect.ValueOf(open()).Elem())
+	}
+	got := map[string]string{}
+	for _, m := range row.FindAllStringSubmatch(readDocs(t), -1) {
+		if !strings.HasPrefix(m[1], "users[]") {
+			got[m[1]] = strings.Trim(strings.TrimSpace(m[3]), "`")
+		}
+	}
+	for key, value := range want {
+		if value == "" && got[key] != "" {
+			want[key] = got[key] // required, or what "" means
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// keys adds v's keys with their values.
+func keys(into map[string]string, prefix string, v reflect.Value) {
+	for i := range v.NumField() {
+		name := v.Type().Field(i).Tag.Get("yaml")
+		if name == "" {
+			continue
+		}
+		f := v.Field(i)
+		s, isText := f.Interface().(fmt.Stringer)
+		switch {
+		case isText:
+			into[prefix+name] = s.String()
+		case f.Kind() == reflect.Struct:
+			keys(into, prefix+name+".", f)
+		case f.Kind() == reflect.Slice:
+			keys(into, prefix+name+"[].", reflect.New(f.Type().Elem()).Elem())
+		case f.Kind() == reflect.Map:
+			// The keys below are those of the kinds.
+		default:
+			into[prefix+name] = fmt.Sprint(f)
+		}
+	}
+}
+
+// yamlBlocks are the examples in a text.
+func yamlBlocks(text string) []string {
+	var blocks []string
+	for _, b := range regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllStringSubmatch(text, -1) {
+		blocks = append(blocks, b[1])
+	}
+	return blocks
+}
+
+// Every example in the documentation loads.
+func TestDocsExamples(t *testing.T) {
+	blocks := yamlBlocks(readDocs(t))
+	if len(blocks) < 3 {
+		t.Fatalf("%d examples", len(blocks))
+	}
+	for _, text := range blocks {
+		if !strings.Contains(text, "users:\n") {
+			if _, err := parseConfig(docsFile, []byte(text), environ(nil)); err != nil {
+				t.Errorf("%v\n%s", err, text)
+			}
+			continue
+		}
+		path := filepath.Join(t.TempDir(), "users.yaml")
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := auth.OpenFile(path, auth.Rules{}); err != nil {
+			t.Errorf("%v\n%s", err, text)
+		}
+	}
+}
+
+// The documentation has each key of the users file: an unknown one is answered with those known.
+func TestDocsUsers(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "users.yaml")
+	if err := os.WriteFile(path, []byte("users: [{x: 1, mounts: [{x: 1}]}]"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err := auth.OpenFile(path, auth.Rules{})
+	var problems yamlfile.Problems
+	if !errors.As(err, &problems) {
+		t.Fatal(err)
+	}
+	want := map[string]bool{}
+	for _, p := range problems {
+		key, known := regexp.MustCompile(`\[\d+\]`).ReplaceAllString(p.Key, "[]"), ""
+		if _, err := fmt.Sscanf(p.Text, "unknown key; known here are %s", &known); err != nil {
+			continue
+		}
+		_, names, _ := strings.Cut(p.Text, "known here are ")
+		for _, name := range strings.Split(names, ", ") {
+			want[strings.TrimSuffix(key, "x")+name] = true
+		}
+	}
+	delete(want, "users[].mounts") // its keys follow
+	got := map[string]bool{}
+	for _, m := range row.FindAllStringSubmatch(readDocs(t), -1) {
+		if strings.HasPrefix(m[1], "users[]") {
+			got[m[1]] = true
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" || len(got) < 5 {
+		t.Error(diff)
+	}
+}

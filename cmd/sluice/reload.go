@@ -1,0 +1,138 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+)
+
+const (
+	// settle is how long a change is left alone before it is read: a certificate and its key are
+	// two files.
+	settle = 500 * time.Millisecond
+	// pollInterval is how often files are looked at on file systems that tell nothing.
+	pollInterval = 30 * time.Second
+)
+
+// source is something that was read from files and is read again when one of them changes.
+type source struct {
+	name   string
+	files  []string
+	seen   []os.FileInfo
+	reload func() error
+}
+
+// newSource takes note of how the files are. It has to be called before they are read, so that no
+// change is missed.
+func newSource(name string, files ...string) *source {
+	s := &source{name: name, files: files, seen: make([]os.FileInfo, len(files))}
+	s.changed()
+	return s
+}
+
+// changed reports whether a file is not what it was at the last call. It follows links: Kubernetes
+// and certbot replace a link, and the file stays.
+func (s *source) changed() bool {
+	changed := false
+	for i, f := range s.files {
+		now, err := os.Stat(f)
+		if err != nil {
+			now = nil
+		}
+		if !same(s.seen[i], now) {
+			changed = true
+		}
+		s.seen[i] = now
+	}
+	return changed
+}
+
+func same(a, b os.FileInfo) bool {
+	if a == nil || b == nil {
+		return a == nil && b == nil
+	}
+	return os.SameFile(a, b) && a.Size() == b.Size() && a.ModTime().Equal(b.ModTime())
+}
+
+// reloader reads sources again.
+type reloader struct {
+	log     *slog.Logger
+	sources []*source
+}
+
+// watch reads sources again when their files change, and all of them for each value from forced,
+// until ctx ends.
+func (r *reloader) watch(ctx context.Context, forced <-chan struct{}) {
+	if len(r.sources) == 0 {
+		r.loop(ctx, nil, nil, forced)
+		return
+	}
+	w, err := fsnotify.NewWatcher()
+	if err != nil {
+		r.log.Warn("file changes are noticed late", "err", err, "poll", pollInterval)
+		r.loop(ctx, nil, nil, forced)
+		return
+	}
+	defer func() { _ = w.Close() }() // the process forgets it anyway
+	for dir := range r.folders() {
+		if err := w.Add(dir); err != nil {
+			r.log.Warn("file changes are noticed late", "folder", dir, "err", err, "poll", pollInterval)
+		}
+	}
+	r.loop(ctx, w.Events, w.Errors, forced)
+}
+
+// folders are watched and not the files: a file that is replaced takes its watch with it.
+func (r *reloader) folders() map[string]struct{} {
+	dirs := map[string]struct{}{}
+	for _, s := range r.sources {
+		for _, f := range s.files {
+			dirs[filepath.Dir(f)] = struct{}{}
+		}
+	}
+	return dirs
+}
+
+func (r *reloader) loop(ctx context.Context, events <-chan fsnotify.Event, errs <-chan error, forced <-chan struct{}) {
+	poll := time.NewTicker(pollInterval)
+	defer poll.Stop()
+	var settled <-chan time.Time
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-events:
+			// Events that follow do not put it off: other files in the folder may never rest.
+			if settled == nil {
+				settled = time.After(settle)
+			}
+		case err := <-errs:
+			r.log.Warn("file changes are noticed late", "err", err, "poll", pollInterval)
+		case <-settled:
+			settled = nil
+			r.reload(false)
+		case <-poll.C:
+			r.reload(false)
+		case <-forced:
+			r.reload(true)
+		}
+	}
+}
+
+// reload reads the sources that changed, or all of them.
+func (r *reloader) reload(all bool) {
+	for _, s := range r.sources {
+		if !s.changed() && !all {
+			continue
+		}
+		if err := s.reload(); err != nil {
+			r.log.Error("not reloaded; what was read before holds", "what", s.name, "err", err)
+			continue
+		}
+		r.log.Info("reloaded", "what", s.name)
+	}
+}

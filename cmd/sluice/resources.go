@@ -1,0 +1,111 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/sluice-ftp/sluice/auth"
+	"github.com/sluice-ftp/sluice/backends"
+	"github.com/sluice-ftp/sluice/gateway"
+)
+
+// resources are the things outside the process that a configuration names, opened.
+type resources struct {
+	backends map[string]backends.CloudStorageAdapter
+	users    *auth.File
+	// certs is nil when there is no TLS.
+	certs *gateway.Certificates
+	// sources are the files among them that are read again when they change.
+	sources []*source
+}
+
+// open opens what c names. It reports everything that is wrong and then leaves nothing open.
+func open(c *config, log *slog.Logger) (*resources, error) {
+	r := &resources{backends: map[string]backends.CloudStorageAdapter{}}
+	err := errors.Join(r.openBackends(c, log), r.openUsers(c), r.openCertificates(c))
+	if err != nil {
+		return nil, errors.Join(err, r.Close())
+	}
+	return r, nil
+}
+
+// Close closes the backends.
+func (r *resources) Close() error {
+	var errs []error
+	for name, b := range r.backends {
+		if err := b.Close(); err != nil {
+			errs = append(errs, fmt.Errorf("backend %q: %w", name, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (r *resources) openBackends(c *config, log *slog.Logger) error {
+	var errs []error
+	for _, name := range slices.Sorted(maps.Keys(c.stores)) {
+		b, err := c.stores[name].open(settings{
+			log:        log.With("backend", name),
+			bufferSize: int(c.Tuning.BufferSize),
+		})
+		if err != nil {
+			errs = append(errs, fmt.Errorf("backends.%s: %w", name, err))
+			continue
+		}
+		r.backends[name] = b
+	}
+	return errors.Join(errs...)
+}
+
+func (r *resources) openUsers(c *config) error {
+	if c.UsersFile == "" {
+		return nil // reported with the configuration
+	}
+	s := newSource("users file", c.UsersFile)
+	var err error
+	if r.users, err = auth.OpenFile(c.UsersFile, rules(c)); err != nil {
+		return fmt.Errorf("users_file: %w", err)
+	}
+	s.reload = r.users.Reload
+	r.sources = append(r.sources, s)
+	return nil
+}
+
+// rules hold the users' mounts to the configured backends and to what can be a key.
+func rules(c *config) auth.Rules {
+	return auth.Rules{
+		Backend: func(name string) error {
+			names := c.backendNames()
+			if slices.Contains(names, name) {
+				return nil
+			}
+			return fmt.Errorf("%q is not a backend of the configuration; there are %s", name, strings.Join(names, ", "))
+		},
+		Prefix: func(prefix string) error {
+			// The cause alone: the place in the file names the rest.
+			return errors.Unwrap(backends.CheckKey(prefix))
+		},
+	}
+}
+
+func (r *resources) openCertificates(c *config) error {
+	pairs := c.keyPairs()
+	if c.TLS.Mode == gateway.TLSOff || len(pairs) == 0 {
+		return nil
+	}
+	var files []string
+	for _, p := range pairs {
+		files = append(files, p.CertFile, p.KeyFile)
+	}
+	s := newSource("certificates", files...)
+	var err error
+	if r.certs, err = gateway.LoadCertificates(pairs...); err != nil {
+		return hint{error: err, todo: "tls.cert_file and tls.key_file need the PEM files of a certificate and of its own key"}
+	}
+	s.reload = r.certs.Reload
+	r.sources = append(r.sources, s)
+	return nil
+}

@@ -1,0 +1,105 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// duration is a time.Duration written with its unit.
+type duration time.Duration
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (d *duration) UnmarshalText(text []byte) error {
+	v, err := time.ParseDuration(string(text))
+	if err != nil {
+		return fmt.Errorf("%q is not a duration; write it with its unit, like 90s, 5m or 1h30m", text)
+	}
+	*d = duration(v)
+	return nil
+}
+
+func (d duration) String() string { return shortDuration(time.Duration(d)) }
+
+// shortDuration is 5m where time.Duration says 5m0s.
+func shortDuration(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
+}
+
+// size is a number of bytes.
+type size int
+
+var units = []struct {
+	name  string
+	shift int
+}{{"GiB", 30}, {"MiB", 20}, {"KiB", 10}, {"B", 0}}
+
+var errSize = errors.New("is not a size; write bytes like 65536, or 256KiB, 1MiB")
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (s *size) UnmarshalText(text []byte) error {
+	digits, shift := string(text), 0
+	for _, u := range units {
+		if d, ok := strings.CutSuffix(digits, u.name); ok {
+			digits, shift = strings.TrimSpace(d), u.shift
+			break
+		}
+	}
+	n, err := strconv.ParseUint(digits, 10, 32)
+	// A leading zero means octal to some and nothing to others.
+	if err != nil || n > 1<<(62-shift) || len(digits) > 1 && digits[0] == '0' {
+		return fmt.Errorf("%q %w", text, errSize)
+	}
+	*s = size(n << shift)
+	return nil
+}
+
+func (s size) String() string {
+	for _, u := range units {
+		if s > 0 && s%(1<<u.shift) == 0 && u.shift > 0 {
+			return fmt.Sprintf("%d%s", s>>u.shift, u.name)
+		}
+	}
+	return strconv.Itoa(int(s))
+}
+
+// portRange is a range of ports, both ends included.
+type portRange struct{ First, Last int }
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (r *portRange) UnmarshalText(text []byte) error {
+	from, to, ok := strings.Cut(string(text), "-")
+	if !ok {
+		to = from
+	}
+	first, err1 := strconv.Atoi(strings.TrimSpace(from))
+	last, err2 := strconv.Atoi(strings.TrimSpace(to))
+	switch {
+	case err1 != nil || err2 != nil:
+		return fmt.Errorf("%q is not a range of ports; write it like 20000-20099", text)
+	case first > last:
+		return fmt.Errorf("%q begins after it ends; write the lower port first", text)
+	case first < 1024 || last > 65535:
+		return fmt.Errorf("%q is not within 1024-65535, where clients and firewalls expect data connections", text)
+	}
+	*r = portRange{first, last}
+	return nil
+}
+
+func (r portRange) String() string {
+	if r.First == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d-%d", r.First, r.Last)
+}
+
+func (r portRange) has(port int) bool { return r.First <= port && port <= r.Last }

@@ -1,0 +1,46 @@
+package main
+
+import (
+	"fmt"
+	"runtime"
+	"runtime/debug"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+func versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:     "version",
+		Short:   "Print the version",
+		Example: "  sluice version",
+		Args:    unknownCommand,
+		RunE: func(c *cobra.Command, _ []string) error {
+			info, _ := debug.ReadBuildInfo()
+			_, err := fmt.Fprintln(c.OutOrStdout(), versionLine(info))
+			return err
+		},
+	}
+}
+
+// versionLine says what was built from what, as far as the build recorded it.
+func versionLine(info *debug.BuildInfo) string {
+	version, extra := "(devel)", []string{}
+	if info != nil {
+		if info.Main.Version != "" {
+			version = info.Main.Version
+		}
+		settings := map[string]string{}
+		for _, s := range info.Settings {
+			settings[s.Key] = s.Value
+		}
+		if r := settings["vcs.revision"]; r != "" {
+			if settings["vcs.modified"] == "true" {
+				r += " with changes"
+			}
+			extra = append(extra, "revision "+r)
+		}
+	}
+	extra = append(extra, runtime.Version(), runtime.GOOS+"/"+runtime.GOARCH)
+	return "sluice " + version + " (" + strings.Join(extra, ", ") + ")"
+}
