@@ -142,7 +142,11 @@ func (c *control) next() (Command, error) {
 		if ready || err != nil {
 			return cmd, err
 		}
-		line, err := c.readLine()
+		err = c.awaitInput()
+		var line []byte
+		if err == nil {
+			line, err = c.readLine()
+		}
 		switch {
 		case errors.Is(err, os.ErrDeadlineExceeded):
 			continue // arm knows whether it was the clock or wake
@@ -436,13 +440,18 @@ func (c *control) startTLS() error {
 	if c.r.Buffered() > 0 {
 		return errInjected
 	}
-	tc := tls.Server(c.raw, c.session.server.controlTLS)
-	ctx, cancel := context.WithTimeout(c.session.ctx, handshakeTimeout)
-	defer cancel()
-	if err := c.raw.SetDeadline(time.Time{}); err != nil {
+	tc := tls.Server(&recordConn{Conn: c.raw}, c.session.server.controlTLS)
+	// Deadlines and a goroutine instead of a context: a session that idles for hours would keep the
+	// context's bookkeeping and a stack as deep as the handshake's.
+	if err := c.raw.SetDeadline(time.Now().Add(handshakeTimeout)); err != nil {
 		return err
 	}
-	if err := tc.HandshakeContext(ctx); err != nil {
+	done := make(chan error, 1)
+	go func() { done <- tc.Handshake() }()
+	if err := <-done; err != nil {
+		return err
+	}
+	if err := c.raw.SetDeadline(time.Time{}); err != nil {
 		return err
 	}
 	c.mu.Lock()

@@ -38,7 +38,8 @@ func (s *Session) pass(c *Command) (Reply, bool) {
 	}
 	password := c.Arg
 	c.Arg = "-"
-	ctx, cancel := context.WithTimeout(s.ctx, authTimeout)
+	// Not the session's context: it would keep the bookkeeping for as long as the session idles.
+	ctx, cancel := context.WithTimeout(context.Background(), authTimeout)
 	defer cancel()
 	user, err := s.server.opts.Auth.Authenticate(ctx, auth.Login{Name: s.name, Password: password, Remote: s.remote})
 	if err == nil {
