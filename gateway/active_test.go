@@ -161,7 +161,12 @@ func TestIPv6(t *testing.T) {
 	f := start(t, three)
 	done := make(chan error, 1)
 	go func() { done <- f.server.Serve(l, false) }()
-	t.Cleanup(func() { _ = l.Close(); <-done })
+	t.Cleanup(func() {
+		_ = l.Close()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
 	f.put("file", "content")
 	c := f.connect(l.Addr().String())
 	c.want(220)

@@ -28,7 +28,7 @@ func (c *control) awaitInput() error {
 func readable(fd uintptr) bool {
 	var b [1]byte
 	_, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
-	return err != syscall.EAGAIN //nolint:errorlint // a bare errno
+	return err != syscall.EAGAIN
 }
 
 // recordConn lets TLS read no further than the record it wants, so that what the client has sent is

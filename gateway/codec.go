@@ -192,7 +192,7 @@ func (i *inflater) Read(p []byte) (int, error) {
 	}
 	for !i.ended {
 		n, err := i.z.Read(p)
-		i.ended = err == io.EOF //nolint:errorlint // the io.Reader contract says EOF itself
+		i.ended = err == io.EOF
 		switch {
 		case err != nil && !i.ended:
 			return n, err

@@ -447,7 +447,7 @@ func (c *control) startTLS() error {
 		return err
 	}
 	done := make(chan error, 1)
-	go func() { done <- tc.Handshake() }()
+	go func() { done <- tc.HandshakeContext(context.Background()) }()
 	if err := <-done; err != nil {
 		return err
 	}

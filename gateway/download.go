@@ -76,7 +76,7 @@ func (t *transfer) sink(conn io.Writer) (io.WriteCloser, error) {
 // gather gives a TLS connection a buffer until the transfer ends.
 func (t *transfer) gather(c *dataConn) {
 	pool := &t.session.server.records
-	buf := pool.Get().(*[]byte) //nolint:errcheck // the pool holds nothing else
+	buf := pool.Get().(*[]byte)
 	c.wire.out = (*buf)[:0]
 	t.free = func() {
 		c.wire.out = nil

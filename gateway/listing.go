@@ -153,7 +153,7 @@ func (l *listing) WriteTo(conn io.Writer) (n int64, err error) {
 	if err != nil {
 		return 0, l.fail(err)
 	}
-	pooled := l.session.server.lines.Get().(*[]byte) //nolint:errcheck // the pool holds nothing else
+	pooled := l.session.server.lines.Get().(*[]byte)
 	defer l.session.server.lines.Put(pooled)
 	buf, flushed := (*pooled)[:0], time.Now()
 	for obj, err := range l.entries {

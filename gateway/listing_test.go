@@ -184,11 +184,24 @@ func TestMounts(t *testing.T) {
 	equal(t, "archive", c.download("RETR /in/deep/archive/old"), "old")
 	equal(t, "out, which nobody made", c.download("NLST out"), "")
 	c.transcript([]line{
-		{"CWD out", 250, ""}, {"CWD /in", 250, ""}, {"CWD /elsewhere", 550, ""}, {"CWD /in/../../elsewhere", 550, ""},
-		{"SIZE /elsewhere", 550, ""}, {"MKD /new", 550, ""}, {"RMD /in", 550, ""}, {"DELE /out", 550, ""},
-		{"RNFR /in/deep", 550, ""}, {"RNFR /in", 550, ""}, {"MKD /in/deep/archive/x", 550, ""}, {"MKD /in/x", 257, ""},
-		{"STAT /", 212, "in"}, {"MLST /", 250, "type=dir;"}, {"MLST /in", 250, "perm=cdeflmp;"}, {"MLST /out", 250, "perm=el;"},
-		{"AVBL /", 550, ""}, {"AVBL /in", 213, ""},
+		{"CWD out", 250, ""},
+		{"CWD /in", 250, ""},
+		{"CWD /elsewhere", 550, ""},
+		{"CWD /in/../../elsewhere", 550, ""},
+		{"SIZE /elsewhere", 550, ""},
+		{"MKD /new", 550, ""},
+		{"RMD /in", 550, ""},
+		{"DELE /out", 550, ""},
+		{"RNFR /in/deep", 550, ""},
+		{"RNFR /in", 550, ""},
+		{"MKD /in/deep/archive/x", 550, ""},
+		{"MKD /in/x", 257, ""},
+		{"STAT /", 212, "in"},
+		{"MLST /", 250, "type=dir;"},
+		{"MLST /in", 250, "perm=cdeflmp;"},
+		{"MLST /out", 250, "perm=el;"},
+		{"AVBL /", 550, ""},
+		{"AVBL /in", 213, ""},
 	})
 	for _, cmd := range []string{"STOR /x", "STOR /out/x", "STOR /in", "STOR /in/deep", "APPE /in/deep/archive/old"} {
 		_ = c.passive()

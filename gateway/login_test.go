@@ -20,7 +20,9 @@ func TestLogin(t *testing.T) {
 	c.transcript([]line{
 		{"PASS secret", 503, "USER"}, // the library would log in "" with it
 		{"USER", 501, ""},
-		{"PWD", 530, ""}, {"STOR x", 530, ""}, {"SITE HELP", 530, ""},
+		{"PWD", 530, ""},
+		{"STOR x", 530, ""},
+		{"SITE HELP", 530, ""},
 		{"USER ann", 331, ""},
 		{"PASS wrong", 530, "Wrong name or password"},
 		{"PASS secret", 503, ""},
@@ -28,16 +30,20 @@ func TestLogin(t *testing.T) {
 		{"PASS secret", 230, ""},
 		{"PASS secret", 503, ""},
 		{"CWD /", 250, ""},
-		{"MKD d", 257, ""}, {"CWD d", 250, ""},
+		{"MKD d", 257, ""},
+		{"CWD d", 250, ""},
 		{"USER bob", 331, ""}, // logs ann out
 		{"PWD", 530, ""},
 		{"PASS secret", 530, ""}, // the same text for one who does not exist
-		{"USER ann", 331, ""}, {"PASS secret", 230, ""},
+		{"USER ann", 331, ""},
+		{"PASS secret", 230, ""},
 		{"PWD", 257, `"/"`},
 		{"CWD d", 250, ""},
 		{"REIN", 220, ""},
 		{"PWD", 530, ""},
-		{"USER ann", 331, ""}, {"PASS secret", 230, ""}, {"PWD", 257, `"/"`},
+		{"USER ann", 331, ""},
+		{"PASS secret", 230, ""},
+		{"PWD", 257, `"/"`},
 	})
 	if strings.Contains(f.log.String(), "secret") || strings.Contains(f.log.String(), "wrong") {
 		t.Error("a password is in the log")

@@ -17,8 +17,16 @@ func TestASCII(t *testing.T) {
 	c := f.loginTLS()
 	c.cmd(200, "TYPE A")
 	for _, tc := range []struct{ sent, stored string }{
-		{"", ""}, {"no end", "no end"}, {"a\r\nb\r\n", "a\nb\n"}, {"\r\n\r\n", "\n\n"}, {"a\rb", "a\rb"}, {"a\r", "a\r"},
-		{"\r\r\n", "\r\n"}, {"a\nb", "a\nb"}, {"\n", "\n"}, {"\r", "\r"},
+		{"", ""},
+		{"no end", "no end"},
+		{"a\r\nb\r\n", "a\nb\n"},
+		{"\r\n\r\n", "\n\n"},
+		{"a\rb", "a\rb"},
+		{"a\r", "a\r"},
+		{"\r\r\n", "\r\n"},
+		{"a\nb", "a\nb"},
+		{"\n", "\n"},
+		{"\r", "\r"},
 		{strings.Repeat("line\r\n", 100_000), strings.Repeat("line\n", 100_000)},
 		{strings.Repeat("x", 16383) + "\r\n" + strings.Repeat("x", 16382) + "\r\r\n", strings.Repeat("x", 16383) + "\n" + strings.Repeat("x", 16382) + "\r\n"},
 		{strings.Repeat("x", 256<<10-1) + "\r\nend", strings.Repeat("x", 256<<10-1) + "\nend"},
@@ -28,7 +36,13 @@ func TestASCII(t *testing.T) {
 		equal(t, "stored", f.read("file") == tc.stored, true)
 	}
 	for _, tc := range []struct{ stored, received string }{
-		{"", ""}, {"no end", "no end"}, {"a\nb\n", "a\r\nb\r\n"}, {"a\r\nb\n", "a\r\nb\r\n"}, {"\n\n", "\r\n\r\n"}, {"\r", "\r"}, {"\r\r\n", "\r\r\n"},
+		{"", ""},
+		{"no end", "no end"},
+		{"a\nb\n", "a\r\nb\r\n"},
+		{"a\r\nb\n", "a\r\nb\r\n"},
+		{"\n\n", "\r\n\r\n"},
+		{"\r", "\r"},
+		{"\r\r\n", "\r\r\n"},
 		{strings.Repeat("line\n", 100_000), strings.Repeat("line\r\n", 100_000)},
 		{strings.Repeat("\n", 300_000), strings.Repeat("\r\n", 300_000)},
 		{strings.Repeat("x", 256<<10-1) + "\r\nend", strings.Repeat("x", 256<<10-1) + "\r\nend"},

@@ -42,7 +42,10 @@ func TestTLSRequired(t *testing.T) {
 		{"LIST", 522, ""},
 		{"PBSZ 0", 200, "PBSZ=0"},
 		{"PROT C", 534, ""},
-		{"PROT S", 536, ""}, {"PROT E", 536, ""}, {"PROT X", 504, ""}, {"PROT PP", 504, ""},
+		{"PROT S", 536, ""},
+		{"PROT E", 536, ""},
+		{"PROT X", 504, ""},
+		{"PROT PP", 504, ""},
 		{"STOR x", 522, ""}, // none of these meant P
 		{"PROT p", 200, ""},
 	})

@@ -145,7 +145,7 @@ func (s *source) Read(p []byte) (int, error) {
 	if s.announced() && s.wire > s.expected && s.base+s.wire > s.expected {
 		return n, errTooLong
 	}
-	if err == io.EOF { //nolint:errorlint // the io.Reader contract says EOF itself
+	if err == io.EOF {
 		if doubt := s.doubt(); doubt != nil {
 			return n, doubt
 		}
@@ -155,7 +155,7 @@ func (s *source) Read(p []byte) (int, error) {
 
 // WriteTo moves whole buffers: TLS delivers 16 KiB at once, and a disk wants more.
 func (s *source) WriteTo(w io.Writer) (int64, error) {
-	pooled := s.session.server.buffers.Get().(*[]byte) //nolint:errcheck // the pool holds nothing else
+	pooled := s.session.server.buffers.Get().(*[]byte)
 	defer s.session.server.buffers.Put(pooled)
 	buf := *pooled
 	var total int64

@@ -139,7 +139,7 @@ type lastReader struct {
 
 func (r *lastReader) Read(p []byte) (int, error) {
 	n, err := r.Reader.Read(p)
-	if err == io.EOF { //nolint:errorlint // io.Reader's contract
+	if err == io.EOF {
 		if r.err = r.end(); r.err != nil {
 			err = r.err
 		}

@@ -280,7 +280,7 @@ func readAll(ctx context.Context, r io.Reader, o backends.PutOptions) ([]byte, e
 		if ctx.Err() != nil {
 			return nil, errors.Join(ctx.Err(), err)
 		}
-		if err == io.EOF { //nolint:errorlint // io.Reader's contract
+		if err == io.EOF {
 			return b.Bytes(), nil
 		}
 		if err != nil {
