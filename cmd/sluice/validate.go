@@ -142,7 +142,7 @@ var tlsVersions = map[string]uint16{"1.2": tls.VersionTLS12, "1.3": tls.VersionT
 func (v validator) tls(c *tlsConfig) {
 	oneOf(v, "tls.mode", c.Mode, gateway.TLSRequired, gateway.TLSOptional, gateway.TLSOff)
 	oneOf(v, "tls.min_version", c.MinVersion, "1.2", "1.3")
-	if c.CertFile != "" || c.KeyFile != "" || c.Mode != gateway.TLSOff {
+	if c.CertFile != "" || c.KeyFile != "" || c.Mode != gateway.TLSOff && len(c.Certificates) == 0 {
 		v.pair("tls", c.CertFile, c.KeyFile)
 	}
 	c.CertFile, c.KeyFile = v.path(c.CertFile), v.path(c.KeyFile)
