@@ -28,6 +28,7 @@ type app struct {
 type server interface {
 	Serve(l net.Listener, implicit bool) error
 	Shutdown(ctx context.Context) error
+	Sessions() int
 }
 
 // newApp opens everything that c names. The caller has to Close it.
@@ -72,6 +73,10 @@ func (a *app) run(ctx context.Context, signals <-chan os.Signal) error {
 	var watcher errgroup.Group
 	watcher.Go(func() error {
 		(&reloader{a.log, a.resources.sources}).watch(watching, forced)
+		return nil
+	})
+	watcher.Go(func() error {
+		trimMemory(watching, a.server.Sessions)
 		return nil
 	})
 	a.await(failed, signals, forced)

@@ -31,6 +31,8 @@ func (s *fakeServer) Serve(net.Listener, bool) error {
 	return nil
 }
 
+func (s *fakeServer) Sessions() int { return 0 }
+
 func (s *fakeServer) Shutdown(ctx context.Context) error {
 	close(s.down)
 	select {

@@ -3,13 +3,10 @@ package main
 import (
 	"context"
 	"errors"
-	"log/slog"
-	"math"
 	"os"
 	"os/signal"
 	"syscall"
 
-	"github.com/KimMachineGun/automemlimit/memlimit"
 	"github.com/spf13/cobra"
 )
 
@@ -79,14 +76,4 @@ func serve(ctx context.Context, a *app) error {
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 	defer signal.Stop(signals)
 	return errors.Join(a.run(ctx, signals), a.Close())
-}
-
-// limitMemory tells the garbage collector of the container's limit, which it does not see itself.
-func limitMemory(log *slog.Logger) {
-	limit, err := memlimit.Set(memlimit.WithLogger(slog.New(slog.DiscardHandler)))
-	if err != nil || limit == math.MaxInt64 {
-		log.Debug("no memory limit", "err", err)
-		return
-	}
-	log.Info("memory limit", "bytes", limit)
 }
