@@ -90,7 +90,7 @@ func TestTranscripts(t *testing.T) {
 			{"MLST a.txt", 250, "\n  /a.txt\n"},
 			{"MLST none", 550, ""},
 			{"STAT a.txt", 213, "ftp ftp            5 "},
-			{"STAT dir", 212, "b.txt"},
+			{"STAT dir", 212, "\n -rw-r--r-- 1 ftp ftp            6 "}, // no literal %s before it
 			{"STAT none", 550, ""},
 			{"AVBL", 213, ""},
 			{"AVBL none", 550, ""},

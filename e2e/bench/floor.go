@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -103,7 +104,7 @@ func (b *bench) floorOnce(verb string, size int) (cpu float64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	cmd := exec.Command(self, "-floor", b.dir)
+	cmd := exec.CommandContext(context.Background(), self, "-floor", b.dir)
 	cmd.Stderr = os.Stderr
 	hold, err := cmd.StdinPipe()
 	if err != nil {
