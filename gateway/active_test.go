@@ -6,7 +6,9 @@ import (
 	"io"
 	"net"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/sluice-ftp/sluice/gateway"
 )
@@ -70,6 +72,44 @@ func TestBounce(t *testing.T) {
 	c.cmd(425, "LIST")
 	c.cmd(200, "EPSV ALL")
 	c.cmd(503, "PORT 127,0,0,1,200,1")
+}
+
+// ABOR ends a dial that nobody answers.
+func TestAbortDial(t *testing.T) {
+	t.Parallel()
+	f := start(t, active)
+	port := deaf(t)
+	c := f.login()
+	c.cmd(200, fmt.Sprintf("PORT 127,0,0,1,%d,%d", port>>8, port&255))
+	c.send("STOR x")
+	c.cmd(426, "ABOR") // the fixture's patience is less than a dial's
+	c.want(226)
+}
+
+// deaf returns a port whose backlog is full: a connection to it is neither made nor refused.
+func deaf(t *testing.T) int {
+	t.Helper()
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = syscall.Close(fd) })
+	if err := errors.Join(syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}), syscall.Listen(fd, 0)); err != nil {
+		t.Fatal(err)
+	}
+	sa, err := syscall.Getsockname(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := sa.(*syscall.SockaddrInet4).Port
+	for range 3 {
+		conn, err := net.DialTimeout("tcp", fmt.Sprintf("127.0.0.1:%d", port), 200*time.Millisecond)
+		if err != nil {
+			break
+		}
+		t.Cleanup(func() { _ = conn.Close() })
+	}
+	return port
 }
 
 func ports(n int) (func(*gateway.Options), int) {

@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"net"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -98,7 +97,7 @@ func (s *Session) connectTo(c *Command, to netip.AddrPort) (Reply, bool) {
 
 // dataReply mends what the library says to PASV, EPSV and what was made of PORT.
 func dataReply(s *Session, c Command, r Reply) Reply {
-	s.settings.PassiveTransferPortRange = s.server.ports.getter()
+	s.settings.PassiveTransferPortRange, s.active = s.server.ports.getter(), netip.AddrPort{}
 	switch {
 	case r.Code == 421: // it stays, whatever the library calls it; clients hang up at 421
 		s.log.Warn("no passive port free", "command", c.Verb)
@@ -108,5 +107,3 @@ func dataReply(s *Session, c Command, r Reply) Reply {
 	}
 	return r
 }
-
-var _ net.Listener = (*dataListener)(nil)

@@ -15,9 +15,14 @@ func (c Command) String() string {
 		return c.Verb + " ****"
 	case c.Arg == "":
 		return c.Verb
+	case len(c.Arg) > maxLogged:
+		return c.Verb + " " + c.Arg[:maxLogged] + "…"
 	}
 	return c.Verb + " " + c.Arg
 }
+
+// maxLogged is how many bytes of an argument a log line has room for.
+const maxLogged = 512
 
 // Reply is an answer. Several lines in Text make a multi-line reply (RFC 959 section 4.2). The zero
 // Reply, returned with true by a Filter, means that the answer comes later.
@@ -45,6 +50,7 @@ const (
 	telnetIAC  = 255
 	telnetDONT = 254
 	telnetWILL = 251
+	telnetSE   = 240 // the lowest command
 )
 
 // parse splits a line at its first space. Telnet commands, which careful clients put before ABOR,
@@ -68,6 +74,8 @@ func stripTelnet(line []byte) []byte {
 		switch next := line[i]; {
 		case next == telnetIAC: // an escaped 255
 			out = append(out, next)
+		case next < telnetSE: // no command: part of a name, and not for us to mend
+			out = append(out, telnetIAC, next)
 		case next >= telnetWILL && next <= telnetDONT: // an option follows
 			i++
 		}

@@ -277,6 +277,71 @@ func TestLongAndBrokenLines(t *testing.T) {
 	equal(t, "important", f.read("important"), "x")
 }
 
+// The longest lines are no longer on their way to the library: it would hang up on them.
+func TestLongestTransferLines(t *testing.T) {
+	t.Parallel()
+	f := start(t)
+	for _, l := range []string{
+		"STOU " + strings.Repeat("a", 4096-len("STOU \r\n")) + "\r\n",
+		"STOR " + strings.Repeat("a", 4096-len("STOR \n")) + "\n",
+		"SIZE " + strings.Repeat("a", 4096-len("SIZE \n")) + "\n",
+	} {
+		c := f.login()
+		_ = c.passive()
+		if _, err := io.WriteString(c.conn, l); err != nil {
+			t.Fatal(err)
+		}
+		c.want(553)
+		c.cmd(200, "NOOP")
+		c.close()
+	}
+	f.waitForSessions()
+}
+
+// A line that ends just where our buffer does leaves the next one in TLS, where no socket tells of it.
+func TestPipeliningUnderTLS(t *testing.T) {
+	t.Parallel()
+	f := start(t)
+	c := f.loginTLS()
+	for n := 500; n < 530; n++ {
+		first := "STAT " + strings.Repeat("a", n-len("STAT \r\n")) + "\r\n"
+		if _, err := io.WriteString(c.conn, first+"SYST\r\nNOOP\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		c.reply()
+		c.want(215)
+		c.want(200)
+	}
+}
+
+// Only Telnet commands are taken out of a line. A byte of another alphabet is part of a name, which
+// is refused, and must not become another name.
+func TestNotTelnet(t *testing.T) {
+	t.Parallel()
+	f := start(t)
+	f.put("report.txt", "x")
+	f.put("reportt.txt", "x")
+	c := f.login()
+	c.cmd(553, "DELE report\xff1.txt")
+	c.cmd(553, "DELE report\xfft.txt")
+	equal(t, "file", f.read("report.txt"), "x")
+	equal(t, "file", f.read("reportt.txt"), "x")
+}
+
+// A stranger who only makes noise is hung up on.
+func TestNoiseBeforeLogin(t *testing.T) {
+	t.Parallel()
+	f := start(t)
+	c := f.dial()
+	for range 20 {
+		c.cmd(500, "GET / HTTP/1.1")
+	}
+	c.cmd(421, "GET / HTTP/1.1")
+	if code, text := c.reply(); code != 0 {
+		t.Errorf("goes on with %d %s", code, text)
+	}
+}
+
 func TestLineWithoutAnEnd(t *testing.T) {
 	t.Parallel()
 	f := start(t)

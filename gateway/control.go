@@ -2,16 +2,13 @@ package gateway
 
 import (
 	"bufio"
-	"bytes"
 	"context"
-	"crypto/tls"
 	"errors"
 	"io"
 	"net"
 	"os"
-	"strconv"
-	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -46,9 +43,12 @@ type control struct {
 
 	// The reading side.
 	r       *bufio.Reader
+	in      input
 	partial []byte // a line that has begun to arrive
 	flood   int    // bytes of the line beyond maxLine
 	line    []byte // what the library has yet to take
+
+	draining atomic.Bool
 
 	mu        sync.Mutex
 	conn      net.Conn // raw, or TLS on it
@@ -56,8 +56,7 @@ type control struct {
 	queue     []Command
 	idleSince time.Time
 	reply     []byte // what the library wrote of a reply that is not whole yet
-	draining  bool
-	gone      bool // the client closed its side after QUIT
+	gone      bool   // the client closed its side after QUIT
 	closed    bool
 }
 
@@ -69,13 +68,13 @@ type flight struct {
 	transfer *transfer               // of a transfer; else nil
 	err      error                   // our own reason of a failure: it decides the reply
 	opened   bool                    // 150 was sent
-	aborted  bool                    // ABOR came, and gets its reply after this one's
+	aborts   int                     // so many ABOR came, and get their replies after this one's
 	done     chan struct{}           // made when someone waits; closed with the final reply
 }
 
 func newControl(s *Session, raw net.Conn) *control {
-	c := &control{session: s, raw: raw, conn: raw, idleSince: s.start}
-	c.r = bufio.NewReaderSize(raw, 512)
+	c := &control{session: s, raw: raw, conn: raw, idleSince: s.start, in: input{Reader: raw}}
+	c.r = bufio.NewReaderSize(&c.in, 512)
 	c.flight = &flight{cmd: Command{Verb: "CONNECT"}, start: s.start}
 	return c
 }
@@ -113,7 +112,7 @@ func (c *control) run(cmd Command) {
 		if cmd.Arg != "" {
 			c.line = append(append(c.line, ' '), cmd.Arg...)
 		}
-		c.line = append(c.line, '\r', '\n')
+		c.line = append(c.line, '\n') // one byte: the line must not be longer than it came
 	case reply.Code == 0: // comes later
 	case beside:
 		reply = c.session.server.filters.reply(c.session, seen, reply, time.Since(start))
@@ -125,6 +124,9 @@ func (c *control) run(cmd Command) {
 			reply.then()
 		}
 	default:
+		if t := c.transferInFlight(); t != nil {
+			t.end() // the library will not hear of it
+		}
 		c.finish(reply)
 	}
 }
@@ -195,9 +197,8 @@ func (c *control) arm() (cmd Command, ready bool, err error) {
 	if c.flight != nil {
 		return cmd, false, c.conn.SetReadDeadline(time.Time{})
 	}
-	if c.draining {
-		c.send(Reply{Code: 421, Text: "The server is shutting down; reconnect in a moment"})
-		return cmd, false, errShutdown
+	if c.session.ending != nil {
+		return cmd, false, c.session.ending
 	}
 	if len(c.queue) > 0 {
 		cmd, c.queue = c.queue[0], c.queue[1:]
@@ -208,13 +209,21 @@ func (c *control) arm() (cmd Command, ready bool, err error) {
 	}
 	deadline, why := c.idleSince.Add(c.session.server.opts.Limits.IdleTimeout), errIdle
 	if c.session.account == nil {
-		deadline, why = c.session.start.Add(c.session.server.opts.Limits.LoginTimeout), errLogin
+		deadline, why = c.session.loginSince.Add(c.session.server.opts.Limits.LoginTimeout), errLogin
 	}
 	if !time.Now().Before(deadline) {
 		c.send(Reply{Code: 421, Text: "Timeout: closing the control connection"})
 		return cmd, false, why
 	}
-	return cmd, false, c.conn.SetReadDeadline(deadline)
+	if err := c.conn.SetReadDeadline(deadline); err != nil {
+		return cmd, false, err
+	}
+	// After the deadline is set: drain sets its own without waiting for mu.
+	if c.draining.Load() {
+		c.send(Reply{Code: 421, Text: "The server is shutting down; reconnect in a moment"})
+		return cmd, false, errShutdown
+	}
+	return cmd, false, nil
 }
 
 // wake makes a Read that waits for the client look around. The caller holds mu, so that it cannot
@@ -222,38 +231,6 @@ func (c *control) arm() (cmd Command, ready bool, err error) {
 func (c *control) wake() {
 	// An error here is the connection's own; Read meets it.
 	_ = c.conn.SetReadDeadline(time.Unix(1, 0))
-}
-
-// readLine returns the next whole line, with its end; it is valid until the next call. What had
-// arrived when a deadline passed is kept.
-func (c *control) readLine() ([]byte, error) {
-	if len(c.partial) > 0 && c.partial[len(c.partial)-1] == '\n' {
-		c.partial = c.partial[:0]
-		if cap(c.partial) > maxLine/4 {
-			c.partial = nil // most lines are short, and sessions are many
-		}
-	}
-	for {
-		b, err := c.r.ReadSlice('\n')
-		if len(c.partial)+len(b) > maxLine || c.flood > 0 {
-			c.flood += len(b)
-			c.partial = c.partial[:0]
-		} else {
-			c.partial = append(c.partial, b...)
-		}
-		switch {
-		case c.flood > maxFlood:
-			return nil, errFlood
-		case errors.Is(err, bufio.ErrBufferFull):
-			continue
-		case err != nil:
-			return nil, err
-		case c.flood > 0:
-			c.flood = 0
-			return nil, errLineTooLong
-		}
-		return c.partial, nil
-	}
 }
 
 // quitting handles a client that sent QUIT during a transfer and closed its side: the transfer goes
@@ -280,85 +257,6 @@ func (c *control) quitting() bool {
 	return true
 }
 
-// Write takes what the library says. Its final replies end the command in flight.
-func (c *control) Write(p []byte) (int, error) {
-	c.mu.Lock()
-	c.reply = append(c.reply, p...)
-	var replies []Reply
-	for {
-		r, n := cutReply(c.reply)
-		if n == 0 {
-			break
-		}
-		replies = append(replies, r)
-		c.reply = c.reply[n:]
-	}
-	if len(c.reply) == 0 {
-		c.reply = nil
-	}
-	c.mu.Unlock()
-	for _, r := range replies {
-		c.finish(c.session.outcome(r))
-	}
-	return len(p), nil
-}
-
-// cutReply takes the first whole reply off p and returns it with its length, 0 if there is none.
-func cutReply(p []byte) (Reply, int) {
-	var text []string
-	for n := 0; ; {
-		i := bytes.IndexByte(p[n:], '\n')
-		if i < 0 {
-			return Reply{}, 0
-		}
-		line := strings.TrimRight(string(p[n:n+i]), "\r")
-		n += i + 1
-		if len(line) < 4 {
-			continue
-		}
-		code, err := strconv.Atoi(line[:3])
-		if err != nil {
-			text = append(text, line)
-			continue
-		}
-		text = append(text, line[4:])
-		if line[3] == ' ' {
-			return Reply{Code: code, Text: strings.Join(text, "\n")}, n
-		}
-	}
-}
-
-// finish sends a reply to the command in flight, and with a final one ends it.
-func (c *control) finish(r Reply) {
-	c.mu.Lock()
-	f := c.flight
-	c.mu.Unlock()
-	if f == nil {
-		c.session.log.Warn("reply to no command", "code", r.Code)
-		return
-	}
-	r = c.session.server.filters.reply(c.session, f.cmd, r, time.Since(f.start))
-	c.mu.Lock()
-	c.send(r)
-	if r.final() {
-		if f.aborted {
-			c.send(Reply{Code: 226, Text: "ABOR done"})
-		}
-		if f.done != nil {
-			close(f.done)
-		}
-		c.flight = nil
-		c.idleSince = time.Now()
-		if f.cancel != nil { // else this is the goroutine that reads
-			c.wake()
-		}
-	}
-	c.mu.Unlock()
-	if r.then != nil {
-		r.then()
-	}
-}
-
 // fail notes our own reason for the failure of the command in flight, and returns it.
 func (c *control) fail(err error) error {
 	c.mu.Lock()
@@ -377,88 +275,17 @@ func (c *control) abort() bool {
 		c.mu.Unlock()
 		return false
 	}
-	f.aborted = true
+	f.aborts++
 	c.mu.Unlock()
 	f.cancel(errAborted)
 	return true
 }
 
-// send writes a reply to the client. The caller holds mu.
-func (c *control) send(r Reply) {
-	if c.closed {
-		return
-	}
-	// A client that does not read its replies must not hold a transfer.
-	err := c.conn.SetWriteDeadline(time.Now().Add(replyTimeout))
-	if err == nil {
-		_, err = c.conn.Write(formatReply(r))
-	}
-	if err != nil {
-		c.cut()
-	}
-}
-
-func formatReply(r Reply) []byte {
-	code := strconv.Itoa(r.Code)
-	if !strings.Contains(r.Text, "\n") {
-		return []byte(code + " " + r.Text + "\r\n")
-	}
-	var b []byte
-	lines := strings.Split(r.Text, "\n")
-	for i, line := range lines {
-		switch i {
-		case 0:
-			b = append(b, code+"-"+line...)
-		case len(lines) - 1:
-			b = append(b, code+" "+line...)
-		default: // a blank, so that no line can look like the last
-			b = append(append(b, ' '), line...)
-		}
-		b = append(b, '\r', '\n')
-	}
-	return b
-}
-
-// farewell sends a last reply, whatever is in flight.
-func (c *control) farewell(r Reply) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.send(r)
-}
-
-// drain makes the session end with 421 as soon as nothing is in flight.
+// drain makes the session end with 421 as soon as nothing is in flight. It does not wait for mu, which
+// a client that reads no replies can hold up.
 func (c *control) drain() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.draining = true
-	c.wake()
-}
-
-// startTLS takes the connection over to TLS, on the control goroutine. What the client sent in
-// clear behind AUTH could have been slipped in by someone else, so it ends the session.
-func (c *control) startTLS() error {
-	if c.r.Buffered() > 0 {
-		return errInjected
-	}
-	tc := tls.Server(&recordConn{Conn: c.raw}, c.session.server.controlTLS)
-	// Deadlines and a goroutine instead of a context: a session that idles for hours would keep the
-	// context's bookkeeping and a stack as deep as the handshake's.
-	if err := c.raw.SetDeadline(time.Now().Add(handshakeTimeout)); err != nil {
-		return err
-	}
-	done := make(chan error, 1)
-	go func() { done <- tc.HandshakeContext(context.Background()) }()
-	if err := <-done; err != nil {
-		return err
-	}
-	if err := c.raw.SetDeadline(time.Time{}); err != nil {
-		return err
-	}
-	c.mu.Lock()
-	c.conn = tc
-	c.mu.Unlock()
-	c.r.Reset(tc)
-	return nil
+	c.draining.Store(true)
+	_ = c.raw.SetReadDeadline(time.Unix(1, 0)) // an error is the connection's own; Read meets it
 }
 
 // Close ends the connection in good order: close_notify, then FIN.
@@ -483,6 +310,7 @@ func (c *control) cut() {
 }
 
 func (c *control) kick() {
+	_ = c.raw.Close() // before mu: a reply that nobody reads may hold it
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.cut()

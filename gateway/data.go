@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -33,6 +34,10 @@ type dataListener struct {
 	session *Session
 	dial    netip.AddrPort // active mode: connect there
 	expiry  *time.Timer
+	// dialing ends when the listener is closed, and with it a dial that waits.
+	dialing  context.Context
+	stopDial context.CancelFunc
+	strange  bool // someone else has been turned away
 
 	mu     sync.Mutex
 	conn   net.Conn // the raw connection, once there
@@ -42,10 +47,16 @@ type dataListener struct {
 // WrapPassiveListener is called by the library at PASV and EPSV, with a listener that it made.
 func (s *Session) WrapPassiveListener(inner net.Listener) (net.Listener, error) {
 	l := &dataListener{Listener: inner, session: s, dial: s.active}
+	l.dialing, l.stopDial = context.WithCancel(s.ctx)
 	s.active = netip.AddrPort{}
 	if tcp, ok := inner.(*net.TCPListener); ok {
 		// On the listener, and so before the handshake that agrees on the window's scale.
-		if err := tuneSocket(tcp, s.server.opts.Tuning); err != nil {
+		raw, err := tcp.SyscallConn()
+		if err == nil {
+			err = tuneSocket(raw, s.server.opts.Tuning)
+		}
+		if err != nil {
+			l.stopDial()
 			return nil, errors.Join(err, inner.Close())
 		}
 	}
@@ -93,8 +104,13 @@ func (l *dataListener) Accept() (net.Conn, error) {
 
 func (l *dataListener) open() (net.Conn, error) {
 	if l.dial.IsValid() {
-		d := net.Dialer{Timeout: dataOpenTimeout, LocalAddr: localTo(l.session.control.LocalAddr())}
-		return d.DialContext(l.session.ctx, "tcp", l.dial.String())
+		d := net.Dialer{
+			Timeout: dataOpenTimeout, LocalAddr: localTo(l.session.control.LocalAddr()),
+			Control: func(_, _ string, raw syscall.RawConn) error {
+				return tuneSocket(raw, l.session.server.opts.Tuning)
+			},
+		}
+		return d.DialContext(l.dialing, "tcp", l.dial.String())
 	}
 	for {
 		conn, err := l.Listener.Accept()
@@ -105,7 +121,10 @@ func (l *dataListener) open() (net.Conn, error) {
 		if peer == l.session.remote {
 			return conn, nil
 		}
-		l.session.log.Warn("data connection from elsewhere", "peer", peer.String())
+		if !l.strange { // once is enough to be told
+			l.strange = true
+			l.session.log.Warn("data connection from elsewhere", "peer", peer.String())
+		}
 		_ = conn.Close()
 	}
 }
@@ -128,8 +147,10 @@ func (l *dataListener) Close() error {
 		return nil
 	}
 	l.expiry.Stop()
-	l.session.server.ports.release(l.Listener.Addr())
-	return l.Listener.Close()
+	l.stopDial()
+	err := l.Listener.Close()
+	l.session.server.ports.release(l.Listener.Addr()) // not before it can be bound again
+	return err
 }
 
 // interrupt ends whatever waits on the listener or moves on its connection.
@@ -185,6 +206,22 @@ func (c *dataConn) handshake(ctx context.Context) error {
 	return nil
 }
 
+// reset ends the connection so that its peer sees that something went wrong.
+func (c *dataConn) reset() {
+	if tcp, ok := c.wire.Conn.(*net.TCPConn); ok {
+		_ = tcp.SetLinger(0)
+	}
+	_ = c.wire.Conn.Close()
+}
+
+func (c *dataConn) Write(p []byte) (int, error) {
+	n, err := c.Conn.Write(p)
+	if err == nil {
+		err = c.wire.flush()
+	}
+	return n, err
+}
+
 // wire is the TCP connection below TLS.
 type wire struct {
 	net.Conn
@@ -192,9 +229,15 @@ type wire struct {
 	// strict: FIN is an error. crypto/tls takes FIN between two records for an end of file, and
 	// with this only close_notify is one, for which it does not come here.
 	strict bool
+
+	// mu: when the control connection is lost, the library closes TLS, which writes, while a
+	// transfer does.
+	mu sync.Mutex
 	// out gathers the records of one Write above TLS: crypto/tls makes a system call of each 16 KiB,
 	// and those cost more than the encryption. nil: nothing is gathered.
 	out []byte
+	// closing: TLS has set a deadline of its own for its last record.
+	closing bool
 }
 
 func (w *wire) Read(p []byte) (int, error) {
@@ -208,12 +251,21 @@ func (w *wire) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// gather makes Write keep records in buf until flush; nil ends it and forgets what was kept.
+func (w *wire) gather(buf []byte) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.out = buf[:0]
+}
+
 func (w *wire) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	if w.out == nil {
 		return w.write(p)
 	}
 	if len(w.out)+len(p) > cap(w.out) {
-		if err := w.flush(); err != nil {
+		if err := w.send(); err != nil {
 			return 0, err
 		}
 	}
@@ -222,22 +274,39 @@ func (w *wire) Write(p []byte) (int, error) {
 }
 
 func (w *wire) flush() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.out) == 0 {
+		return nil
+	}
+	return w.send()
+}
+
+func (w *wire) send() error {
 	_, err := w.write(w.out)
 	w.out = w.out[:0]
 	return err
 }
 
-func (w *wire) write(p []byte) (int, error) {
-	if err := w.Conn.SetWriteDeadline(time.Now().Add(w.stall)); err != nil {
-		return 0, err
-	}
-	return w.Conn.Write(p)
-}
-
-func (c *dataConn) Write(p []byte) (int, error) {
-	n, err := c.Conn.Write(p)
-	if err == nil && len(c.wire.out) > 0 {
-		err = c.wire.flush()
+// write sends p in pieces, each of which has the stall time to itself.
+func (w *wire) write(p []byte) (n int, err error) {
+	for len(p) > 0 && err == nil {
+		if !w.closing {
+			if err := w.Conn.SetWriteDeadline(time.Now().Add(w.stall)); err != nil {
+				return n, err
+			}
+		}
+		var m int
+		m, err = w.Conn.Write(p[:min(len(p), recordBuffer)])
+		n, p = n+m, p[m:]
 	}
 	return n, err
+}
+
+// SetWriteDeadline is called by TLS before its last record, which it does not wait for long.
+func (w *wire) SetWriteDeadline(t time.Time) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.closing = true
+	return w.Conn.SetWriteDeadline(t)
 }

@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"errors"
 	"fmt"
 	"io"
 
@@ -17,8 +16,8 @@ type download struct {
 	reader backends.Reader
 }
 
-func (t *transfer) openDownload(name string) (ftpserver.FileTransfer, error) {
-	src, err := t.session.resolve(name, auth.Read)
+func (t *transfer) openDownload() (ftpserver.FileTransfer, error) {
+	src, err := t.session.resolve(t.path, auth.Read)
 	if err != nil {
 		return nil, err
 	}
@@ -43,12 +42,24 @@ func (d *download) WriteTo(conn io.Writer) (n int64, err error) {
 	if err == nil {
 		err = out.Close()
 	}
-	return d.moved.Load(), d.fail(err)
+	return d.moved.Load(), d.breakOff(conn, err)
+}
+
+// breakOff notes the failure of a download, and resets its connection: an orderly end would have a
+// client that goes by it keep a part for the whole.
+func (t *transfer) breakOff(conn any, err error) error {
+	if c, ok := conn.(*dataConn); ok && err != nil {
+		c.reset()
+	}
+	return t.fail(err)
 }
 
 // Close frees the object before the reply.
 func (d *download) Close() error {
-	return errors.Join(d.reader.Close(), d.handle.Close())
+	defer d.end()
+	err := d.reader.Close()
+	d.report()
+	return err
 }
 
 // sink puts the agreed codecs on the data connection that the library opened. Closing it ends what
@@ -77,9 +88,9 @@ func (t *transfer) sink(conn io.Writer) (io.WriteCloser, error) {
 func (t *transfer) gather(c *dataConn) {
 	pool := &t.session.server.records
 	buf := pool.Get().(*[]byte)
-	c.wire.out = (*buf)[:0]
+	c.wire.gather(*buf)
 	t.free = func() {
-		c.wire.out = nil
+		c.wire.gather(nil)
 		pool.Put(buf)
 	}
 }

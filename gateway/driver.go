@@ -110,14 +110,14 @@ func (d *driver) Chtimes(name string, _, mtime time.Time) (err error) {
 	return d.session.control.fail(err)
 }
 
-// GetHandle serves RETR, STOR and APPE, on the transfer's goroutine. What kind of transfer it is was
-// decided when the command came.
-func (d *driver) GetHandle(name string, _ int, _ int64) (ftpserver.FileTransfer, error) {
+// GetHandle serves all transfers, on a goroutine of their own. What is transferred and how was decided
+// when the command came; the library's arguments tell nothing.
+func (d *driver) GetHandle(string, int, int64) (ftpserver.FileTransfer, error) {
 	t := d.session.control.transferInFlight()
 	if t == nil {
 		return nil, errors.New("gateway: no transfer in flight")
 	}
-	return t.open(name)
+	return t.open()
 }
 
 // recoverCommand turns a panic into an error; the library would tell the client about it.

@@ -180,6 +180,54 @@ func TestAbort(t *testing.T) {
 	equal(t, "leftovers", len(f.leftovers()), 0)
 }
 
+// Each ABOR has a reply.
+func TestTwoAborts(t *testing.T) {
+	t.Parallel()
+	f := start(t)
+	c := f.login()
+	_ = c.open("STOR file")
+	if _, err := io.WriteString(c.conn, "ABOR\r\nABOR\r\nSYST\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	for _, code := range []int{426, 226, 226, 215} {
+		c.want(code)
+	}
+}
+
+// The control connection is lost while TLS records go out: whoever writes last must not write into
+// what the next transfer uses.
+func TestControlLostDuringDownload(t *testing.T) {
+	t.Parallel()
+	f := start(t)
+	f.put("big", strings.Repeat("x", 16<<20))
+	for range 5 {
+		c, other := f.loginTLS(), f.loginTLS()
+		conn := c.open("RETR big")
+		if _, err := io.ReadFull(conn, make([]byte, 1<<20)); err != nil {
+			t.Fatal(err)
+		}
+		c.close()
+		equal(t, "another download", len(other.download("RETR big")), 16<<20)
+		_ = conn.Close()
+		other.close()
+	}
+	f.waitForSessions()
+}
+
+// After a transfer that was refused its data connection is gone: the client may have closed it, and
+// its end would be taken for that of the next file.
+func TestStaleDataConnection(t *testing.T) {
+	t.Parallel()
+	f := start(t)
+	f.put("good", "precious")
+	c := f.login()
+	conn := c.data()
+	c.cmd(550, "RETR missing")
+	_ = conn.Close()
+	c.cmd(425, "STOR good")
+	equal(t, "file", f.read("good"), "precious")
+}
+
 // slow is an adapter whose Put and Open wait for leave, or for their context.
 type slow struct {
 	backends.CloudStorageAdapter

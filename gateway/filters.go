@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"runtime/debug"
@@ -78,7 +79,21 @@ func (policy) Command(s *Session, c *Command) (Reply, bool) {
 	return Reply{}, false
 }
 
-func (policy) Reply(_ *Session, _ Command, r Reply, _ time.Duration) Reply { return r }
+// maxRefusals is how many commands may be refused before login. A client that is not lost needs few.
+const maxRefusals = 20
+
+// Reply ends sessions that only make noise.
+func (policy) Reply(s *Session, c Command, r Reply, _ time.Duration) Reply {
+	if s.account == nil && r.Code >= 500 && s.ending == nil {
+		if s.refusals++; s.refusals > maxRefusals {
+			s.ending = errNoise
+			return Reply{Code: 421, Text: "Too many refused commands; closing"}
+		}
+	}
+	return r
+}
+
+var errNoise = errors.New("too many refused commands before login")
 
 // verbTooLong stands for a line over maxLine; no client can send it.
 const verbTooLong = "\x00"
@@ -98,7 +113,7 @@ type verbs struct{}
 func (verbs) Command(s *Session, c *Command) (Reply, bool) {
 	v := s.server.commands[c.Verb]
 	if v.flags&keepsRest == 0 {
-		s.rest = 0
+		s.rest, s.expected = 0, -1
 	}
 	renaming := s.renaming
 	s.renaming = false

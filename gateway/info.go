@@ -24,7 +24,7 @@ func (s *Session) features(*Command) (Reply, bool) {
 	if s.can(func(c backends.Capabilities) bool { return c.Space }) {
 		lines = append(lines, "AVBL")
 	}
-	lines = append(lines, s.facts.feature(), hashFeature(s.hash), "RANG STREAM",
+	lines = append(lines, s.facts.feature(), hashFeature(s.hash),
 		"XCRC", "XMD5", "XSHA1", "XSHA256", "XSHA512")
 	slices.Sort(lines)
 	return Reply{Code: 211, Text: "Features:\n" + strings.Join(lines, "\n") + "\nEnd"}, true

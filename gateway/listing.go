@@ -41,8 +41,7 @@ type listing struct {
 func (t *transfer) openListing() (ftpserver.FileTransfer, error) {
 	l := &listing{handle: handle{t}, stop: func() {}}
 	req := t.list
-	t.path = req.path
-	at, err := t.session.resolve(req.path, 0)
+	at, err := t.session.resolve(req.path, auth.List)
 	if err != nil {
 		return nil, err
 	}
@@ -52,8 +51,6 @@ func (t *transfer) openListing() (ftpserver.FileTransfer, error) {
 	obj, err := t.session.stat(at)
 	dir, name := path.Split(req.path)
 	switch {
-	case err == nil && !at.virtual && !at.Permissions.Has(auth.List):
-		return nil, denied(req.path, nil)
 	case err == nil && obj.Dir:
 		if req.arg != "" && req.arg != "." {
 			l.format = formatter(req, at, strings.TrimSuffix(req.arg, "/")+"/")
@@ -158,7 +155,7 @@ func (l *listing) WriteTo(conn io.Writer) (n int64, err error) {
 	buf, flushed := (*pooled)[:0], time.Now()
 	for obj, err := range l.entries {
 		if err != nil {
-			return l.moved.Load(), l.fail(err)
+			return l.moved.Load(), l.breakOff(conn, err)
 		}
 		buf = l.format(buf, obj, path.Base(obj.Key))
 		if len(buf) < lineBuffer-lineMax && time.Since(flushed) < lineFlush {
@@ -172,11 +169,13 @@ func (l *listing) WriteTo(conn io.Writer) (n int64, err error) {
 	if _, err = out.Write(buf); err == nil {
 		err = out.Close()
 	}
-	return l.moved.Load(), l.fail(err)
+	return l.moved.Load(), l.breakOff(conn, err)
 }
 
 // Close ends the listing at the store.
 func (l *listing) Close() error {
+	defer l.end()
 	l.stop()
-	return l.handle.Close()
+	l.report()
+	return nil
 }

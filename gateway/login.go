@@ -19,7 +19,11 @@ const (
 // logout forgets who the client was. The library still thinks that it knows, but sees no command
 // until the next PASS is right, and that gives it a new driver.
 func (s *Session) logout() {
+	if s.account != nil {
+		s.loginSince = time.Now()
+	}
 	s.name, s.account, s.mounts = "", nil, nil
+	s.rest, s.expected = 0, -1
 	s.closeData()
 }
 
@@ -69,7 +73,7 @@ func (s *Session) loginFailed() Reply {
 	case <-s.ctx.Done():
 	}
 	if s.failures >= loginTries {
-		return Reply{Code: 421, Text: "Too many wrong logins; closing", then: func() { s.abandon(errTries) }}
+		return Reply{Code: 421, Text: "Too many wrong logins; closing", then: func() { s.ending = errTries }}
 	}
 	return Reply{Code: 530, Text: "Wrong name or password"}
 }

@@ -197,6 +197,29 @@ func TestRestartAndAppend(t *testing.T) {
 	equal(t, "broken APPE", f.read("file"), "0123xyz")
 }
 
+// REST and ALLO hold for the transfer that follows, also when it is refused.
+func TestRestartIsForgotten(t *testing.T) {
+	t.Parallel()
+	f := start(t)
+	for name, before := range map[string][]line{
+		"refused":        {{"REST 5", 350, ""}, {"STOR file", 425, ""}},
+		"TYPE A":         {{"REST 5", 350, ""}, {"TYPE A", 200, ""}, {"TYPE I", 200, ""}},
+		"ABOR":           {{"REST 5", 350, ""}, {"ABOR", 226, ""}},
+		"wrong REST":     {{"REST 5", 350, ""}, {"REST x", 501, ""}},
+		"another login":  {{"REST 5", 350, ""}, {"USER ann", 331, ""}, {"PASS secret", 230, ""}},
+		"ALLO":           {{"ALLO 100", 200, ""}, {"STOR file", 425, ""}},
+		"ALLO and login": {{"ALLO 100", 200, ""}, {"USER ann", 331, ""}, {"PASS secret", 230, ""}},
+		"ALLO and CWD":   {{"ALLO 100", 200, ""}, {"CWD /", 250, ""}},
+	} {
+		f.put("file", "0123456789")
+		c := f.login()
+		c.transcript(before)
+		code, text := c.upload("STOR file", "abc")
+		equal(t, name+": "+text, code, 226)
+		equal(t, name, f.read("file"), "abc")
+	}
+}
+
 func TestStoreUnique(t *testing.T) {
 	t.Parallel()
 	f := start(t)

@@ -14,6 +14,9 @@ func (s *Session) setType(c *Command) (Reply, bool) {
 	switch strings.ToUpper(strings.Join(strings.Fields(c.Arg), " ")) {
 	case "A", "A N":
 		s.ascii = true
+		if s.converts() {
+			s.rest = 0
+		}
 		return Reply{Code: 200, Text: "Type A"}, true
 	case "I", "L 8", "L8":
 		s.ascii = false
@@ -48,6 +51,7 @@ func (s *Session) setStructure(c *Command) (Reply, bool) {
 
 // restart answers REST (RFC 3659 section 5). The library does not hear of it: it would seek.
 func (s *Session) restart(c *Command) (Reply, bool) {
+	s.rest = 0
 	n, err := strconv.ParseInt(strings.TrimSpace(c.Arg), 10, 64)
 	switch {
 	case err != nil || n < 0:

@@ -85,6 +85,7 @@ type publicHost struct {
 
 	mu   sync.Mutex
 	ip   string
+	err  error
 	when time.Time
 }
 
@@ -103,16 +104,17 @@ func (h *publicHost) resolve(ctx context.Context) (string, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if time.Since(h.when) < lookupFresh {
-		return h.ip, nil
+		return h.ip, h.err
 	}
 	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
 	defer cancel()
 	ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip4", h.name)
+	h.when = time.Now() // also after a failure: everyone waits behind a resolver that does not answer
 	switch {
 	case err == nil && len(ips) > 0:
-		h.ip, h.when = ips[0].Unmap().String(), time.Now()
+		h.ip, h.err = ips[0].Unmap().String(), nil
 	case h.ip == "":
-		return "", fmt.Errorf("gateway: public host %q: %w", h.name, err)
+		h.err = fmt.Errorf("gateway: public host %q: %w", h.name, err)
 	}
-	return h.ip, nil
+	return h.ip, h.err
 }

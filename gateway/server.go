@@ -18,6 +18,9 @@ import (
 	"time"
 )
 
+// abandonTimeout is how long Shutdown waits for sessions that it has cut off.
+const abandonTimeout = 5 * time.Second
+
 var errShutdown = errors.New("the server is shutting down")
 
 // Server serves FTP and FTPS on any number of listeners.
@@ -79,7 +82,7 @@ func (o *Options) complete() error {
 		return errors.New("gateway: Log and Auth are required")
 	case o.TLS.Mode != TLSOff && o.TLS.Certificates == nil:
 		return fmt.Errorf("gateway: TLS mode %q needs a certificate", o.TLS.Mode)
-	case p.FirstPort < 0 || p.LastPort > 65535 || p.FirstPort > p.LastPort:
+	case p.FirstPort < 0 || p.LastPort > 65535 || p.FirstPort > p.LastPort || p.FirstPort == 0 && p.LastPort > 0:
 		return fmt.Errorf("gateway: passive ports %d-%d are not a range", p.FirstPort, p.LastPort)
 	}
 	return nil
@@ -137,7 +140,9 @@ func (s *Server) welcome(conn net.Conn, implicit bool) {
 	tune(conn, s.opts.Tuning)
 	session := newSession(s, conn, implicit)
 	if !s.admit(session) {
-		session.control.farewell(Reply{Code: 421, Text: "The server is shutting down; reconnect in a moment"})
+		if !implicit { // who expects TLS is told nothing in clear
+			session.control.farewell(Reply{Code: 421, Text: "The server is shutting down; reconnect in a moment"})
+		}
 		session.abandon(errShutdown)
 		return
 	}
@@ -212,7 +217,14 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	for _, session := range open {
 		session.abandon(errShutdown)
 	}
-	<-s.idle
+	// What a session called must see its context; one that hangs all the same is not waited for.
+	late := time.NewTimer(abandonTimeout)
+	defer late.Stop()
+	select {
+	case <-s.idle:
+	case <-late.C:
+		return fmt.Errorf("gateway: %d sessions do not end: %w", s.Sessions(), ctx.Err())
+	}
 	return fmt.Errorf("gateway: sessions cut off: %w", ctx.Err())
 }
 

@@ -38,23 +38,26 @@ type Session struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 
-	secure    bool // the control connection is under TLS
-	name      string
-	account   *auth.User // nil until logged in
-	mounts    []mount
-	failures  int // wrong passwords
-	protBuf   bool
-	private   bool // PROT P
-	ascii     bool // TYPE A
-	deflate   bool // MODE Z
-	rest      int64
-	expected  int64 // ALLO; -1: none
-	epsvAll   bool
-	renaming  bool // RNFR was the last command
-	facts     factSet
-	hash      hashAlgorithm
-	byteRange byteRange
-	active    netip.AddrPort // where PORT or EPRT said to connect to
+	secure     bool // the control connection is under TLS
+	name       string
+	account    *auth.User // nil until logged in
+	mounts     []mount
+	loginSince time.Time // when the time for it began
+	failures   int       // wrong passwords
+	refusals   int       // before login
+	ending     error     // why no command follows the last one
+	protBuf    bool
+	private    bool // PROT P
+	ascii      bool // TYPE A
+	deflate    bool // MODE Z
+	rest       int64
+	expected   int64 // ALLO; -1: none
+	epsvAll    bool
+	renaming   bool // RNFR was the last command
+	facts      factSet
+	hash       hashAlgorithm
+	byteRange  byteRange
+	active     netip.AddrPort // where PORT or EPRT said to connect to
 
 	mu   sync.Mutex
 	data *dataListener // of the last PASV, EPSV, PORT or EPRT
@@ -64,7 +67,7 @@ type Session struct {
 
 func newSession(srv *Server, raw net.Conn, implicit bool) *Session {
 	s := &Session{
-		server: srv, id: rand.Text()[:10], start: time.Now(), remote: hostOf(raw.RemoteAddr()),
+		server: srv, id: rand.Text()[:10], start: time.Now(), loginSince: time.Now(), remote: hostOf(raw.RemoteAddr()),
 		implicit: implicit, private: implicit, expected: -1, facts: allFacts, hash: defaultHash, parts: 1,
 	}
 	s.log = srv.opts.Log.With("session", s.id, "remote", s.remote.String())

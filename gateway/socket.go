@@ -23,17 +23,14 @@ func tune(conn net.Conn, o Tuning) {
 	_ = tcp.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: 45 * time.Second, Interval: 15 * time.Second, Count: 6})
 }
 
-// tuneSocket sets the buffers of connections that a listener will accept.
-func tuneSocket(l syscall.Conn, o Tuning) error {
+// tuneSocket sets the buffers of a socket before it connects, or of a listener, whose connections
+// inherit them.
+func tuneSocket(raw syscall.RawConn, o Tuning) error {
 	if o.ReceiveBuffer == 0 && o.SendBuffer == 0 {
 		return nil
 	}
-	raw, err := l.SyscallConn()
-	if err != nil {
-		return err
-	}
 	var failed error
-	err = raw.Control(func(fd uintptr) {
+	err := raw.Control(func(fd uintptr) {
 		set := func(name, size int) {
 			if size > 0 {
 				failed = errors.Join(failed, os.NewSyscallError("setsockopt",

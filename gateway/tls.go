@@ -72,9 +72,13 @@ func (c *Certificates) Leaves() []*x509.Certificate {
 // get chooses by server name and signature algorithm.
 func (c *Certificates) get(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	pairs := *c.pairs.Load()
-	for i := range pairs {
-		if hello.SupportsCertificate(&pairs[i]) == nil {
-			return &pairs[i], nil
+	anyName := *hello
+	anyName.ServerName = "" // an old partner that comes by another name still needs its algorithm
+	for _, h := range []*tls.ClientHelloInfo{hello, &anyName} {
+		for i := range pairs {
+			if h.SupportsCertificate(&pairs[i]) == nil {
+				return &pairs[i], nil
+			}
 		}
 	}
 	return &pairs[0], nil

@@ -140,6 +140,43 @@ func TestInjectionBehindAuth(t *testing.T) {
 	f.waitForSessions()
 }
 
+// The same, when AUTH waited behind a transfer, with what followed it.
+func TestInjectionBehindQueuedAuth(t *testing.T) {
+	t.Parallel()
+	for _, behind := range []string{"SYST\r\n", "US"} {
+		f := start(t)
+		c := f.login()
+		conn := c.open("STOR file")
+		if _, err := io.WriteString(c.conn, "REIN\r\nAUTH TLS\r\n"+behind); err != nil {
+			t.Fatal(err)
+		}
+		c.cmd(426, "\r\nABOR") // now all of it has been read
+		_ = conn.Close()
+		c.want(226)
+		c.want(220)
+		c.want(234)
+		if code, text := c.reply(); code != 0 {
+			t.Errorf("goes on with %d %s", code, text)
+		}
+	}
+}
+
+// A client that opens a data connection and says nothing on it is not waited for as for one that
+// stalls.
+func TestSilentDataHandshake(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("waits for the handshake's time to pass")
+	}
+	f := start(t)
+	c := f.loginTLS()
+	_ = c.data()
+	c.cmd(150, "STOR file")
+	if code, _ := c.reply(); code != 426 && code != 522 {
+		t.Errorf("%d", code)
+	}
+}
+
 func TestAuthForgetsTheUser(t *testing.T) {
 	t.Parallel()
 	f := start(t)
@@ -282,6 +319,7 @@ func TestChoiceOfCertificate(t *testing.T) {
 		{"rsa.test", nil, "rsa.test"},
 		{"", []uint16{tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256}, "rsa.test"},
 		{"unknown.test", nil, "one.test"},
+		{"alias.test", []uint16{tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256}, "rsa.test"}, // an old client by another name
 	} {
 		c := f.dial()
 		c.startTLS(func(cfg *tls.Config) {

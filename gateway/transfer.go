@@ -18,28 +18,29 @@ type transfer struct {
 	flight  *flight
 	ctx     context.Context // stored for the library's callbacks, like the session's
 	cancel  context.CancelCauseFunc
+	data    *dataListener
 	stop    func() bool // of the watch that closes the data connection with ctx
 	free    func()      // gives buffers back; nil if there are none
 	start   time.Time
 
 	user     string
-	verb     string // STOR, APPE, RETR; LIST, NLST, MLSD
-	path     string // what is transferred, once it is known
+	verb     string // STOR, APPE, STOU, RETR; LIST, NLST, MLSD
+	path     string // absolute; of STOU with the name that was made for it
 	private  bool   // the data connection is under TLS
 	ascii    bool   // lines are converted
 	deflate  bool
 	rest     int64
 	expected int64        // ALLO; -1: none
-	unique   string       // STOU: the name, which never replaces anything
 	list     *listRequest // of a listing
 
 	moved atomic.Int64 // bytes of payload so far, for STAT
 }
 
-// begin makes the command in flight a transfer. It takes REST and ALLO, which hold for one.
-func (s *Session) begin(verb string) *transfer {
+// begin makes the command in flight a transfer of what is at p, and gives the library a command
+// for it that says no more than the direction. It takes REST and ALLO, which hold for one.
+func (s *Session) begin(c *Command, p string) *transfer {
 	t := &transfer{
-		session: s, user: s.name, verb: verb, start: time.Now(), private: s.private,
+		session: s, user: s.name, verb: c.Verb, path: p, start: time.Now(), private: s.private,
 		ascii:   s.ascii && s.server.opts.ASCII == ASCIIConvert,
 		deflate: s.deflate, rest: s.rest, expected: s.expected,
 	}
@@ -47,14 +48,20 @@ func (s *Session) begin(verb string) *transfer {
 	s.hold() // released by end: the library calls GetHandle for each of these
 	t.ctx, t.cancel = context.WithCancelCause(s.ctx)
 	s.mu.Lock()
-	data := s.data
+	t.data = s.data
 	s.mu.Unlock()
 	// Closing is what ends a Read or an Accept that waits.
-	t.stop = context.AfterFunc(t.ctx, data.interrupt)
+	t.stop = context.AfterFunc(t.ctx, t.data.interrupt)
 	s.control.mu.Lock()
 	t.flight = s.control.flight
 	t.flight.transfer, t.flight.cancel = t, t.cancel
 	s.control.mu.Unlock()
+	switch c.Verb {
+	case "STOR", "APPE", "STOU":
+		*c = Command{Verb: "STOR", Arg: "/"}
+	default:
+		*c = Command{Verb: "RETR", Arg: "/"}
+	}
 	return t
 }
 
@@ -69,10 +76,13 @@ func (c *control) transferInFlight() *transfer {
 }
 
 // open makes the handle that the library copies from or to.
-func (t *transfer) open(name string) (h ftpserver.FileTransfer, err error) {
+func (t *transfer) open() (h ftpserver.FileTransfer, err error) {
 	defer func() {
 		if err != nil {
 			_ = t.fail(err)
+			// A client may have connected and gone already; its end must not be taken for that of
+			// the next file.
+			t.data.interrupt()
 			t.end()
 		}
 	}()
@@ -80,14 +90,13 @@ func (t *transfer) open(name string) (h ftpserver.FileTransfer, err error) {
 	if err := context.Cause(t.ctx); err != nil {
 		return nil, err
 	}
-	t.path = name
 	switch {
 	case t.list != nil:
 		h, err = t.openListing()
 	case t.verb == "RETR":
-		h, err = t.openDownload(name)
+		h, err = t.openDownload()
 	default:
-		h, err = t.openUpload(name)
+		h, err = t.openUpload()
 	}
 	return h, err
 }
@@ -154,9 +163,15 @@ func (h handle) TransferError(err error) {
 	}
 }
 
-// Close ends the transfer and writes its line in the log.
+// Close ends the transfer.
 func (h handle) Close() error {
 	defer h.end()
+	h.report()
+	return nil
+}
+
+// report writes the transfer's line in the log.
+func (h handle) report() {
 	log := h.session.log.With("user", h.user, "command", h.verb, "path", h.path,
 		"bytes", h.moved.Load(), "duration_ms", time.Since(h.start).Milliseconds())
 	if err := h.failure(); err != nil {
@@ -164,7 +179,6 @@ func (h handle) Close() error {
 	} else {
 		log.Info("transfer")
 	}
-	return nil
 }
 
 func (t *transfer) failure() error {

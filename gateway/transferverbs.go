@@ -17,8 +17,10 @@ func (s *Session) ready() (Reply, bool) {
 	s.mu.Unlock()
 	switch {
 	case s.server.opts.TLS.Mode == TLSRequired && !s.private:
+		s.rest, s.expected = 0, -1 // they were for this transfer
 		return Reply{Code: 522, Text: "Data connections must be protected: send PBSZ 0 and PROT P"}, false
 	case data == nil || data.used():
+		s.rest, s.expected = 0, -1
 		return Reply{Code: 425, Text: "Use PASV or EPSV first"}, false
 	}
 	return Reply{}, true
@@ -29,7 +31,7 @@ func (s *Session) transferVerb(c *Command) (Reply, bool) {
 	if r, ok := s.ready(); !ok {
 		return r, true
 	}
-	s.begin(c.Verb)
+	s.begin(c, s.abs(c.Arg))
 	return Reply{}, false
 }
 
@@ -43,9 +45,7 @@ func (s *Session) storeUnique(c *Command) (Reply, bool) {
 	if name == "" {
 		name = "upload"
 	}
-	t := s.begin("STOR")
-	t.unique = name + "." + rand.Text()[:12]
-	*c = Command{Verb: "STOR", Arg: t.unique}
+	s.begin(c, s.abs(name+"."+rand.Text()[:12]))
 	return Reply{}, false
 }
 
@@ -55,9 +55,9 @@ func storedAs(s *Session, _ Command, r Reply) Reply {
 	switch {
 	case t == nil:
 	case r.Code == 150:
-		r.Text = "FILE: " + t.unique
+		r.Text = "FILE: " + path.Base(t.path)
 	case r.Code == 226:
-		r.Text = "Stored as " + t.unique
+		r.Text = "Stored as " + path.Base(t.path)
 	}
 	return r
 }
@@ -72,9 +72,8 @@ func (s *Session) listVerb(c *Command) (Reply, bool) {
 	if c.Verb != "MLSD" {
 		arg = withoutFlags(arg)
 	}
-	t := s.begin(c.Verb)
-	t.list = &listRequest{verb: c.Verb, path: s.abs(arg), arg: arg, facts: s.facts}
-	*c = Command{Verb: "RETR", Arg: "/"}
+	req := &listRequest{verb: c.Verb, path: s.abs(arg), arg: arg, facts: s.facts}
+	s.begin(c, req.path).list = req
 	return Reply{}, false
 }
 

@@ -14,8 +14,9 @@ import (
 )
 
 // aliveWait is how long the end of an upload in clear is doubted. When a client dies, the ends of
-// both its connections leave together; the control connection's was seen within 2 ms.
-const aliveWait = 100 * time.Millisecond
+// both its connections leave together, and arrive within 2 ms of each other; one that is lost on the
+// way comes again after 200.
+const aliveWait = 300 * time.Millisecond
 
 var (
 	errNotAlive  = errors.New("the control connection ended with the data connection")
@@ -34,11 +35,11 @@ type upload struct {
 	options backends.PutOptions
 }
 
-func (t *transfer) openUpload(name string) (ftpserver.FileTransfer, error) {
+func (t *transfer) openUpload() (ftpserver.FileTransfer, error) {
 	if t.session.server.opts.TransferEOF == EOFStrict && !t.private {
 		return nil, errUnproven
 	}
-	dst, err := t.session.resolve(name, 0)
+	dst, err := t.session.resolve(t.path, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -57,14 +58,14 @@ func (u *upload) prepare() error {
 		return &backends.Error{Op: "put", Key: u.target.path, Kind: backends.IsDir}
 	}
 	may := u.Permissions
-	appends := u.verb == "APPE" || u.rest > 0
+	appends := u.verb == "APPE" || u.verb == "STOR" && u.rest > 0
 	if !may.Has(auth.Write) && !(appends && may.Has(auth.Append)) {
 		return denied(u.target.path, nil)
 	}
 	if appends {
 		return u.prepareAppend()
 	}
-	if u.unique != "" || !may.Has(auth.Overwrite) {
+	if u.verb == "STOU" || !may.Has(auth.Overwrite) {
 		u.options.IfAbsent = true
 		obj, err := u.adapter.Stat(u.ctx, u.key)
 		switch {
@@ -101,6 +102,9 @@ func (u *upload) prepareAppend() error {
 	u.options.Offset, u.options.IfVersion = u.rest, obj.Version
 	if u.verb == "APPE" {
 		u.options.Offset = obj.Size
+	}
+	if u.options.Offset < obj.Size && !u.Permissions.Has(auth.Overwrite) {
+		return denied(u.target.path, nil) // what is there would be lost
 	}
 	return nil
 }
@@ -190,8 +194,11 @@ func (s *source) announced() bool { return s.expected >= 0 && !s.ascii }
 // doubt says why an orderly end of the data connection is not the end of the file.
 func (s *source) doubt() error {
 	// Partners announce what they send, or what the object will be.
-	if s.announced() && s.wire != s.expected && s.base+s.wire != s.expected {
-		return errTooShort
+	if s.announced() {
+		if s.wire != s.expected && s.base+s.wire != s.expected {
+			return errTooShort
+		}
+		return context.Cause(s.ctx) // the length proves it
 	}
 	policy := s.session.server.opts.TransferEOF
 	if policy == EOFAlive || policy == EOFDefault && !s.private {

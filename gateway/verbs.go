@@ -20,7 +20,7 @@ const (
 	inClear     verbFlags = 1 << iota // also without TLS where it is required
 	beforeLogin                       // also before login
 	needsArg
-	keepsRest // may stand between REST and its transfer
+	keepsRest // may stand between REST or ALLO and their transfer
 	hidden    // an alias, not in HELP
 )
 
@@ -67,7 +67,7 @@ func verbTable() map[string]verb {
 		"EPSV": {flags: keepsRest, run: (*Session).extendedPassive, reply: dataReply},
 		"PORT": {flags: needsArg | keepsRest, run: (*Session).port, reply: dataReply},
 		"EPRT": {flags: needsArg | keepsRest, run: (*Session).extendedPort, reply: dataReply},
-		"REST": {flags: needsArg, run: (*Session).restart},
+		"REST": {flags: needsArg | keepsRest, run: (*Session).restart},
 		"ALLO": {flags: needsArg | keepsRest, run: (*Session).allocate},
 
 		// Transfers (RFC 959 section 4.1.3, RFC 3659).
@@ -79,7 +79,7 @@ func verbTable() map[string]verb {
 		"NLST": {flags: keepsRest, run: (*Session).listVerb},
 		"MLSD": {flags: keepsRest, run: (*Session).listVerb},
 		"MLST": {run: (*Session).mlst},
-		"ABOR": {flags: anytime | keepsRest, run: (*Session).abort},
+		"ABOR": {flags: anytime, run: (*Session).abort},
 
 		// Checksums (draft-bryan-ftpext-hash, and what came before it).
 		"HASH": {flags: needsArg, run: (*Session).hashVerb},
