@@ -203,6 +203,9 @@ func (c *dataConn) handshake(ctx context.Context) error {
 		}
 		return fmt.Errorf("%w: %w", errHandshake, err)
 	}
+	if tcp, ok := c.wire.Conn.(*net.TCPConn); ok {
+		quickAck(tcp) // for the two small records that many a file is: its data and its end
+	}
 	return nil
 }
 

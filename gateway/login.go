@@ -105,7 +105,7 @@ func (s *Session) auth(c *Command) (Reply, bool) {
 	}
 	return Reply{Code: 234, Text: "Go ahead with TLS", then: func() {
 		if err := s.control.startTLS(); err != nil {
-			s.log.Info("tls handshake", "err", err.Error())
+			s.log.Info("tls handshake failed", "err", err.Error())
 			s.abandon(err)
 			return
 		}

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"errors"
+	"log/slog"
 	"os"
 
 	"github.com/sluice-ftp/sluice/backends"
@@ -90,9 +91,23 @@ func makesName(verb string) bool {
 	return verb == "STOR" || verb == "STOU" || verb == "APPE" || verb == "RNTO"
 }
 
+// levelOf is how loud a failure is: an error is for the operator to mend, a warning is a client's
+// affair or chance's.
+func levelOf(err error) slog.Level {
+	var store *backends.Error
+	if !errors.As(err, &store) {
+		return slog.LevelWarn
+	}
+	switch store.Kind {
+	case backends.NoSpace, backends.Misconfigured, backends.Unavailable, backends.Corrupt:
+		return slog.LevelError
+	}
+	return slog.LevelWarn
+}
+
 // refusal is the answer to a command of our own that failed; the cause goes to the log.
 func (s *Session) refusal(c Command, err error) Reply {
-	s.log.Debug("refused", "command", c.String(), "err", err.Error())
+	s.log.Log(s.ctx, levelOf(err), "command failed", "command", c.String(), "err", err.Error())
 	return replyTo(c.Verb, err, before)
 }
 
@@ -118,7 +133,7 @@ func (s *Session) outcome(r Reply) Reply {
 		return r
 	case err != nil:
 		if !transfer {
-			s.log.Info("command failed", "command", f.cmd.String(), "err", err.Error())
+			s.log.Log(s.ctx, levelOf(err), "command failed", "command", f.cmd.String(), "err", err.Error())
 		}
 		return replyTo(verb, err, when)
 	case r.Code < 400:

@@ -149,7 +149,7 @@ func (s *Server) welcome(conn net.Conn, implicit bool) {
 	session.log.Info("session start", "implicit", implicit)
 	if implicit {
 		if err := session.control.startTLS(); err != nil {
-			session.log.Info("tls handshake", "err", err.Error())
+			session.log.Info("tls handshake failed", "err", err.Error())
 			session.abandon(err)
 			session.release()
 			return

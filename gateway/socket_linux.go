@@ -5,8 +5,9 @@ import (
 	"syscall"
 )
 
-// quickAck has the first segments acknowledged at once. GnuTLS clients send the two last messages of
-// a handshake apart and wait for the acknowledgement in between: 40 ms for every listing.
+// quickAck has the next segments acknowledged at once. Clients that leave Nagle's algorithm on send
+// nothing more until a small segment is acknowledged: GnuTLS between the last two messages of a
+// handshake, Python between a small file and its close_notify, 40 ms each time.
 func quickAck(tcp *net.TCPConn) {
 	raw, err := tcp.SyscallConn()
 	if err != nil {

@@ -175,7 +175,7 @@ func (h handle) report() {
 	log := h.session.log.With("user", h.user, "command", h.verb, "path", h.path,
 		"bytes", h.moved.Load(), "duration_ms", time.Since(h.start).Milliseconds())
 	if err := h.failure(); err != nil {
-		log.Warn("transfer failed", "err", err.Error())
+		log.Log(h.ctx, levelOf(err), "transfer failed", "err", err.Error())
 	} else {
 		log.Info("transfer")
 	}
