@@ -22,9 +22,9 @@ import (
 // TestCuts cuts uploads at random points, in every way in which a client can die, between uploads
 // that end well. A file is always the last one that ended well, whole, or not there.
 //
-// E2E_CUTS is how many (120), E2E_SEED repeats a run.
+// E2E_CUTS is how many (1,000), E2E_SEED repeats a run.
 func TestCuts(t *testing.T) {
-	cuts, seed := number(t, "E2E_CUTS", 120), uint64(number(t, "E2E_SEED", int(time.Now().UnixNano())))
+	cuts, seed := number(t, "E2E_CUTS", 1000), uint64(number(t, "E2E_SEED", int(time.Now().UnixNano())))
 	t.Logf("%d cuts with E2E_SEED=%d", cuts, seed)
 	s := startForCuts(t)
 	content := harness.Pattern(4 << 20)
