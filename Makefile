@@ -54,4 +54,4 @@ $(BIN)/golangci-lint: e2e/tools/go.mod e2e/tools/go.sum
 	@touch $@
 
 clean: ## what the other targets made
-	rm -rf $(BIN) bench/out
+	rm -rf $(BIN)

@@ -13,8 +13,9 @@ import (
 // Authenticator decides whether a login is good.
 type Authenticator interface {
 	// Authenticate returns the user, or ErrDenied when name and password do not belong together:
-	// the two cases of an unknown name and a wrong password are one error and take the same time.
-	// Any other error means that the question could not be answered.
+	// the two cases of an unknown name and a wrong password are one error and, as far as all users'
+	// hashes cost the same, take the same time. Any other error means that the question could not
+	// be answered.
 	Authenticate(ctx context.Context, l Login) (*User, error)
 }
 

@@ -4,8 +4,10 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"maps"
 	"os"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 )
@@ -90,6 +92,17 @@ func (f *File) Reload() error {
 
 // Users returns the users in the order of the file. They are not to be changed.
 func (f *File) Users() []*User { return f.state.Load().users }
+
+// HashCosts returns what the users' hashes cost, each cost once. If there is more than one, the time
+// that a login takes can tell who exists.
+func (f *File) HashCosts() []string {
+	s := f.state.Load()
+	costs := map[string]bool{}
+	for _, a := range s.accounts {
+		costs[a.hash.cost()] = true
+	}
+	return slices.Sorted(maps.Keys(costs))
+}
 
 // Authenticate implements Authenticator. It hashes the password unless the same one was good before;
 // when all processors are busy with that, it waits as long as ctx allows.

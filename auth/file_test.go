@@ -157,6 +157,13 @@ func TestReloadKeepsOld(t *testing.T) {
 		t.Error("a bad file was taken")
 	}
 	login(t, f, "acme", "secret")
+	for _, text := range []string{"", "users:\n", "users: []\n"} {
+		write(t, path, text)
+		if err := f.Reload(); err == nil {
+			t.Errorf("%q was taken", text)
+		}
+		login(t, f, "acme", "secret")
+	}
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
 	}
@@ -236,7 +243,6 @@ func TestRememberedWhileWaiting(t *testing.T) {
 // A stranger costs what most users cost, so that time does not tell who exists.
 func TestStrangerCost(t *testing.T) {
 	for _, c := range []struct{ text, want string }{
-		{"users: []", "argon2id m=19456 t=2 p=1"},
 		{"users:\n" + user("a", argon), "argon2id m=64 t=1 p=1"},
 		{"users:\n" + user("a", bcrypt), "bcrypt 04"},
 		{"users:\n" + user("a", argon) + user("b", bcrypt) + user("c", bcrypt), "bcrypt 04"},
@@ -248,6 +254,21 @@ func TestStrangerCost(t *testing.T) {
 			t.Errorf("users %q: a stranger costs %q, want %q", users, stranger, c.want)
 		}
 		denied(t, f, "nobody", "secret")
+	}
+}
+
+// Hashes of more than one cost are told, each once.
+func TestHashCosts(t *testing.T) {
+	f, path := open(t, "users:\n"+user("a", bcrypt)+user("b", bcrypt))
+	if diff := cmp.Diff([]string{"bcrypt 04"}, f.HashCosts()); diff != "" {
+		t.Error(diff)
+	}
+	write(t, path, "users:\n"+user("a", bcrypt)+user("b", argon)+user("c", bcrypt))
+	if err := f.Reload(); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"argon2id m=64 t=1 p=1", "bcrypt 04"}, f.HashCosts()); diff != "" {
+		t.Error(diff)
 	}
 }
 

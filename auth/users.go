@@ -8,7 +8,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/sluice-ftp/sluice/auth/yamlfile"
+	"github.com/sluice-ftp/sluice/yamlfile"
 )
 
 // maxName is the longest name of a user in bytes, far below the longest command line.
@@ -52,6 +52,10 @@ func parseUsers(name string, data []byte, rules Rules) (*state, error) {
 		s.accounts[e.Name] = a
 		s.users = append(s.users, a.user)
 	}
+	// A file that was emptied by a full disk or cut short must not lock everyone out.
+	if len(file.Users) == 0 && doc.Count() == 0 {
+		doc.Problem("users", "missing; there has to be one")
+	}
 	if err := doc.Err(); err != nil {
 		return nil, err
 	}
@@ -60,18 +64,15 @@ func parseUsers(name string, data []byte, rules Rules) (*state, error) {
 }
 
 // commonest returns a hash with the cost that most users' hashes have: a stranger takes as long as
-// most users do.
+// most users do. There is at least one user.
 func commonest(s *state) passwordHash {
-	var best passwordHash = argonHash{
-		memory: hashMemory, time: hashTime, threads: hashThreads,
-		salt: make([]byte, hashSalt), key: make([]byte, hashKey),
-	}
-	count := map[string]int{}
+	var best passwordHash
+	count, most := map[string]int{}, 0
 	for _, u := range s.users {
 		h := s.accounts[u.Name].hash
 		count[h.cost()]++
-		if count[h.cost()] > count[best.cost()] {
-			best = h
+		if n := count[h.cost()]; n > most {
+			best, most = h, n
 		}
 	}
 	return best

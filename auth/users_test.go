@@ -11,7 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/sluice-ftp/sluice/auth"
-	"github.com/sluice-ftp/sluice/auth/yamlfile"
+	"github.com/sluice-ftp/sluice/yamlfile"
 )
 
 // problems returns what is wrong with the users file text, without its directory.
@@ -37,10 +37,14 @@ func TestUsersFileProblems(t *testing.T) {
 		text string
 		want []string
 	}{
-		"empty file": {"", nil},
-		"no users":   {"users:\n", nil},
-		"not YAML":   {"users: [\n", []string{`F:1:8: not YAML: sequence end token ']' not found`}},
-		"no excerpt": {"users:\n  - password_hash: hunter2: x\n", []string{`F:2:20: not YAML: mapping value is not allowed in this context`}},
+		"empty file":   {"", []string{`F:1:1: users: missing; there has to be one`}},
+		"comment only": {"# none yet\n", []string{`F:1:1: users: missing; there has to be one`}},
+		"no users":     {"users:\n", []string{`F:1:1: users: missing; there has to be one`}},
+		"users null":   {"users: null\n", []string{`F:1:1: users: missing; there has to be one`}},
+		"empty list":   {"users: []\n", []string{`F:1:8: users: missing; there has to be one`}},
+		"other key":    {"usrs: []\n", []string{`F:1:1: usrs: unknown key; known here are users`}},
+		"not YAML":     {"users: [\n", []string{`F:1:8: not YAML: sequence end token ']' not found`}},
+		"no excerpt":   {"users:\n  - password_hash: hunter2: x\n", []string{`F:2:20: not YAML: mapping value is not allowed in this context`}},
 		"two documents": {"users: []\n---\nusers: []\n", []string{
 			`F:3:1: a second document; everything has to stand in one`,
 		}},

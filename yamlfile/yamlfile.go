@@ -64,10 +64,16 @@ type Document struct {
 
 // Parse reads data. A syntax error is returned as Problems; name is the file's name in them.
 func Parse(name string, data []byte) (*Document, error) {
+	return parse(name, data, parser.ParseBytes)
+}
+
+type parserFunc func(data []byte, mode parser.Mode, opts ...parser.Option) (*ast.File, error)
+
+func parse(name string, data []byte, parser parserFunc) (*Document, error) {
 	d := &Document{name: name, places: map[string]*token.Position{}, faulty: map[string]bool{}}
-	file, err := parser.ParseBytes(bytes.TrimPrefix(data, []byte("\ufeff")), 0, parser.AllowDuplicateMapKey())
+	file, err := d.call(parser, bytes.TrimPrefix(data, []byte("\ufeff")))
 	if err != nil {
-		return nil, d.syntax(err)
+		return nil, err
 	}
 	for _, doc := range file.Docs {
 		if doc.Body == nil {
@@ -80,6 +86,22 @@ func Parse(name string, data []byte) (*Document, error) {
 		d.body = doc.Body
 	}
 	return d, nil
+}
+
+// call keeps a panic of the parser to itself: a file is read again while a gateway serves. What was
+// panicked with is left out, as it may quote the file.
+func (d *Document) call(parse parserFunc, data []byte) (file *ast.File, err error) {
+	defer func() {
+		if recover() != nil {
+			d.add(nil, "", "not YAML that can be read: the parser failed on it; write it in a simpler way")
+			err = d.Err()
+		}
+	}()
+	file, err = parse(data, 0, parser.AllowDuplicateMapKey())
+	if err != nil {
+		return nil, d.syntax(err)
+	}
+	return file, nil
 }
 
 // syntax leaves out the excerpt of the source that the parser's error has: it may show a secret.
@@ -110,25 +132,40 @@ func (d *Document) Has(key string) bool {
 // line of what it belongs in. Where something is wrong already with the key or what it belongs in,
 // nothing is added: it would only follow from that.
 func (d *Document) Problem(key, format string, args ...any) {
-	var at *token.Position
-	for k := key; k != ""; k = k[:max(0, strings.LastIndexAny(k, ".["))] {
+	for k := key; k != ""; k = parent(k) {
 		if d.faulty[k] {
 			return
 		}
-		if at == nil {
-			at = d.places[k]
-		}
 	}
-	d.add(at, key, fmt.Sprintf(format, args...))
+	d.problems = append(d.problems, d.At(key, fmt.Sprintf(format, args...)))
+	d.faulty[key] = true
 }
 
+// At returns a problem with the value of key, placed as Problem does, and does not add it: it was
+// found out after the document had been taken.
+func (d *Document) At(key, text string) Problem {
+	for k := key; k != ""; k = parent(k) {
+		if at := d.places[k]; at != nil {
+			return d.problem(at, key, text)
+		}
+	}
+	return d.problem(nil, key, text)
+}
+
+// parent returns the path to what the value at key belongs in, "" for the document.
+func parent(key string) string { return key[:max(0, strings.LastIndexAny(key, ".["))] }
+
 func (d *Document) add(at *token.Position, key, text string) {
+	d.problems = append(d.problems, d.problem(at, key, text))
+	d.faulty[key] = true
+}
+
+func (d *Document) problem(at *token.Position, key, text string) Problem {
 	p := Problem{File: d.name, Line: 1, Column: 1, Key: key, Text: text}
 	if at != nil {
 		p.Line, p.Column = at.Line, at.Column
 	}
-	d.problems = append(d.problems, p)
-	d.faulty[key] = true
+	return p
 }
 
 // Count returns how many problems were found so far.

@@ -8,7 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
-	"github.com/sluice-ftp/sluice/auth/yamlfile"
+	"github.com/sluice-ftp/sluice/yamlfile"
 )
 
 type shout string
@@ -134,5 +134,34 @@ func TestExpand(t *testing.T) {
 	}
 	if err := doc.Err(); err == nil || err.Error() != "F:3:15: inner.text: no such variable" {
 		t.Error(err)
+	}
+}
+
+// A parser that panics is a problem of the file, and what it panicked with may be a secret.
+func TestParsePanic(t *testing.T) {
+	doc, err := yamlfile.ParsePanic("F", "index out of range: hunter2")
+	var problems yamlfile.Problems
+	if !errors.As(err, &problems) || doc != nil || !strings.HasPrefix(err.Error(), "F:1:1: not YAML that can be read") {
+		t.Errorf("%v, %v", doc, err)
+	}
+	if err != nil && strings.Contains(err.Error(), "hunter2") {
+		t.Error(err)
+	}
+}
+
+// What is found out later has the same place and is not one of the document's own problems.
+func TestAt(t *testing.T) {
+	_, doc, _ := decode(t, "inner:\n  text: x\n")
+	for key, want := range map[string]string{
+		"inner.text": "F:2:9: inner.text: bad",
+		"inner.last": "F:2:3: inner.last: bad",
+		"text":       "F:1:1: text: bad",
+	} {
+		if got := doc.At(key, "bad").String(); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+	if doc.Err() != nil {
+		t.Error(doc.Err())
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"sync"
 	"syscall"
 	"time"
 
@@ -46,6 +47,7 @@ func newApp(ctx context.Context, c *config, log *slog.Logger) (*app, error) {
 	if a.listeners, err = listen(ctx, c.Listen); err != nil {
 		return nil, errors.Join(err, r.Close())
 	}
+	r.announce(c, log)
 	return a, nil
 }
 
@@ -69,20 +71,35 @@ func (a *app) run(ctx context.Context, signals <-chan os.Signal) error {
 		})
 	}
 	watching, stop := context.WithCancel(ctx)
-	forced := make(chan struct{})
-	var watcher errgroup.Group
-	watcher.Go(func() error {
-		(&reloader{a.log, a.resources.sources}).watch(watching, forced)
-		return nil
-	})
-	watcher.Go(func() error {
-		trimMemory(watching, a.server.Sessions)
-		return nil
-	})
+	forced := make(chan struct{}, 1)
+	watched := a.watch(watching, forced)
 	a.await(failed, signals, forced)
 	stop()
 	a.shutdown(signals)
-	return errors.Join(serving.Wait(), watcher.Wait())
+	err := serving.Wait()
+	select {
+	case <-watched:
+	case <-time.After(watchGrace):
+		a.log.Warn("a file that is being read again does not answer; ending without it")
+	}
+	return err
+}
+
+// watchGrace is how long the end waits for a reload. A read from a dead file server or a FIFO cannot
+// be cancelled, and must not keep the process.
+const watchGrace = time.Second
+
+// watch looks after files and memory until ctx ends; the channel is closed when that has come about.
+func (a *app) watch(ctx context.Context, forced <-chan struct{}) <-chan struct{} {
+	var g sync.WaitGroup
+	g.Go(func() { (&reloader{log: a.log, sources: a.resources.sources}).watch(ctx, forced) })
+	g.Go(func() { trimMemory(ctx, a.server.Sessions) })
+	done := make(chan struct{})
+	go func() {
+		g.Wait()
+		close(done)
+	}()
+	return done
 }
 
 // await returns when it is time to end.
@@ -98,7 +115,7 @@ func (a *app) await(ctx context.Context, signals <-chan os.Signal, forced chan<-
 			}
 			select {
 			case forced <- struct{}{}:
-			case <-ctx.Done():
+			default: // the one that waits already stands for both
 			}
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -18,9 +19,10 @@ import (
 
 // fakeServer serves until it is shut down, and then as long as busy is open.
 type fakeServer struct {
-	fail error
-	busy chan struct{}
-	down chan struct{}
+	sources []*source
+	fail    error
+	busy    chan struct{}
+	down    chan struct{}
 }
 
 func (s *fakeServer) Serve(net.Listener, bool) error {
@@ -55,7 +57,7 @@ func runApp(t *testing.T, s *fakeServer, script func(send func(os.Signal), cance
 		var buf lockedBuffer
 		a := &app{
 			log:       slog.New(slog.NewTextHandler(&buf, nil)),
-			resources: &resources{},
+			resources: &resources{sources: s.sources},
 			listeners: []listener{{fakeListener{}, false}, {fakeListener{}, true}},
 			server:    s,
 			grace:     time.Minute,
@@ -149,6 +151,55 @@ func TestRunSignals(t *testing.T) {
 	}
 }
 
+// A reload that hangs in a dead file server keeps neither signals nor the end.
+func TestRunReloadStuck(t *testing.T) {
+	stuck := newSource("users file")
+	s := &fakeServer{sources: []*source{stuck}}
+	log, err := runApp(t, s, func(send func(os.Signal), _ func(), ended func() bool) {
+		release := make(chan struct{})
+		stuck.reload = func() error { <-release; return nil }
+		for range 3 {
+			send(syscall.SIGHUP)
+		}
+		close(s.busy)
+		send(syscall.SIGTERM)
+		if ended() {
+			t.Error("it did not give the reload a moment")
+		}
+		<-time.After(watchGrace)
+		if !ended() {
+			t.Error("it waits for the reload")
+		}
+		close(release)
+	})
+	if err != nil || !strings.Contains(log, `msg="shut down"`) || !strings.Contains(log, "does not answer") {
+		t.Error(err, log)
+	}
+}
+
+// Signals during a reload are one more reload after it.
+func TestRunReloadDuringReload(t *testing.T) {
+	slow := newSource("users file")
+	s := &fakeServer{sources: []*source{slow}}
+	_, err := runApp(t, s, func(send func(os.Signal), _ func(), _ func() bool) {
+		release := make(chan struct{})
+		var reloads atomic.Int64
+		slow.reload = func() error { reloads.Add(1); <-release; return nil }
+		for range 3 {
+			send(syscall.SIGHUP)
+		}
+		close(release)
+		synctest.Wait()
+		if n := reloads.Load(); n != 2 {
+			t.Errorf("%d reloads, want 2", n)
+		}
+		close(s.busy)
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
 // A listener that fails ends the other one, too.
 func TestRunServeFails(t *testing.T) {
 	fault := errors.New("no more")
@@ -206,7 +257,7 @@ func TestOpenClosesAfterError(t *testing.T) {
 	c.stores["b"] = &localStore{Root: filepath.Join(dir, "missing")}
 	before := openFiles(t)
 	_, err := open(c, slog.New(slog.DiscardHandler))
-	if err == nil || !strings.Contains(err.Error(), "backends.b: ") || !strings.Contains(err.Error(), "users_file: ") {
+	if err == nil || !strings.Contains(err.Error(), "backends.b.root: ") || !strings.Contains(err.Error(), "users_file: ") {
 		t.Error(err)
 	}
 	if after := openFiles(t); after > before {

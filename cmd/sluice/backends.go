@@ -2,6 +2,9 @@ package main
 
 import (
 	"log/slog"
+	"maps"
+	"path/filepath"
+	"slices"
 
 	"github.com/sluice-ftp/sluice/backends"
 	"github.com/sluice-ftp/sluice/backends/local"
@@ -18,8 +21,12 @@ var kinds = map[string]func() store{
 type store interface {
 	// check reports to v what is wrong with the values; key is the path to them.
 	check(v validator, key string)
+	// where is the key whose value open fails for, below that of the backend.
+	where() string
 	// open opens what is described.
 	open(s settings) (backends.CloudStorageAdapter, error)
+	// examine returns what open would fail with, and changes nothing.
+	examine(s settings) error
 }
 
 // settings are what a backend needs from the rest of a configuration.
@@ -41,8 +48,14 @@ func (s *localStore) check(v validator, key string) {
 	oneOf(v, key+".fsync", s.Fsync, local.FsyncAlways, local.FsyncNever)
 }
 
+func (s *localStore) where() string { return "root" }
+
+func (s *localStore) config(o settings) local.Config {
+	return local.Config{Root: s.Root, Fsync: s.Fsync, BufferSize: o.bufferSize}
+}
+
 func (s *localStore) open(o settings) (backends.CloudStorageAdapter, error) {
-	a, err := local.Open(local.Config{Root: s.Root, Fsync: s.Fsync, BufferSize: o.bufferSize})
+	a, err := local.Open(s.config(o))
 	if err != nil {
 		return nil, err
 	}
@@ -50,4 +63,27 @@ func (s *localStore) open(o settings) (backends.CloudStorageAdapter, error) {
 		o.log.Info("removed what an earlier process left behind", "files", n)
 	}
 	return a, nil
+}
+
+func (s *localStore) examine(o settings) error { return local.Check(s.config(o)) }
+
+// distinctRoots reports local folders that two backends serve: each would think that it is alone
+// there, and replace what the other has just checked.
+func (v validator) distinctRoots(stores map[string]store) {
+	first := map[string]string{}
+	for _, name := range slices.Sorted(maps.Keys(stores)) {
+		s, ok := stores[name].(*localStore)
+		if !ok {
+			continue
+		}
+		root, err := filepath.Abs(s.Root)
+		if err != nil {
+			root = filepath.Clean(s.Root)
+		}
+		if other, ok := first[root]; ok {
+			v.problem("backends."+name+".root", "the folder of backends.%s already; use that one, with a prefix in the users' mounts", other)
+			continue
+		}
+		first[root] = name
+	}
 }

@@ -3,8 +3,10 @@ package main
 import (
 	"errors"
 	"fmt"
-	"log/slog"
+	"maps"
 	"os"
+	"slices"
+	"time"
 
 	"github.com/spf13/cobra"
 )
@@ -14,16 +16,22 @@ func checkCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "check --config FILE",
 		Short: "Report everything that is wrong with a configuration",
-		Long: "Check reads the configuration, the users file and the certificates and opens the backends,\n" +
-			"as serve does, but listens nowhere. It reports all problems at once, each with its line, and\n" +
-			"exits with 1 if there are any.",
+		Long: "Check reads the configuration, the users file and the certificates and looks at the backends,\n" +
+			"but listens nowhere and changes nothing. It reports all problems at once, each with its place,\n" +
+			"and exits with 1 if there are any. Warnings are of what works and should not stay.",
 		Example: "  sluice check --config sluice.yaml",
 		Args:    unknownCommand,
 		RunE: func(c *cobra.Command, _ []string) error {
+			if err := refuseEmptyConfig(c); err != nil {
+				return err
+			}
 			if file == "" {
 				return usage(c, "--config is missing")
 			}
-			summary, err := check(file)
+			summary, warnings, err := check(file, time.Now())
+			for _, w := range warnings {
+				fmt.Fprintln(c.ErrOrStderr(), w)
+			}
 			if err != nil {
 				return err
 			}
@@ -35,16 +43,30 @@ func checkCommand() *cobra.Command {
 	return c
 }
 
-// check opens what can be opened even when something else is wrong, so that one run tells it all.
-func check(file string) (string, error) {
+// check looks at what can be looked at even when something else is wrong, so that one run tells it
+// all.
+func check(file string, now time.Time) (summary string, warnings []warning, err error) {
 	c, err := loadConfig(file, os.LookupEnv)
 	if c == nil {
-		return "", err
+		return "", nil, err
 	}
-	r, openErr := open(c, slog.New(slog.DiscardHandler))
-	if err := errors.Join(err, openErr); err != nil {
-		return "", err
+	r := &resources{}
+	err = errors.Join(err, examineBackends(c), r.openUsers(c), r.openCertificates(c))
+	ending, expired := checkValidity(c, now)
+	warnings = append(r.warnings(c), ending...)
+	if err := errors.Join(err, expired); err != nil {
+		return "", warnings, err
 	}
-	summary := fmt.Sprintf("%s: ok (backends: %d, users: %d)", file, len(r.backends), len(r.users.Users()))
-	return summary, r.Close()
+	return fmt.Sprintf("%s: ok (backends: %d, users: %d)", file, len(c.stores), len(r.users.Users())), warnings, nil
+}
+
+func examineBackends(c *config) error {
+	var errs []error
+	for _, name := range slices.Sorted(maps.Keys(c.stores)) {
+		s := c.stores[name]
+		if err := s.examine(settings{bufferSize: int(c.Tuning.BufferSize)}); err != nil {
+			errs = append(errs, c.fault("backends."+name+"."+s.where(), err, ""))
+		}
+	}
+	return errors.Join(errs...)
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"os"
@@ -8,8 +9,8 @@ import (
 	"slices"
 	"time"
 
-	"github.com/sluice-ftp/sluice/auth/yamlfile"
 	"github.com/sluice-ftp/sluice/gateway"
+	"github.com/sluice-ftp/sluice/yamlfile"
 )
 
 // config is the configuration file; docs/configuration.md describes each key.
@@ -29,6 +30,9 @@ type config struct {
 
 	// stores are the backends whose own keys are right.
 	stores map[string]store
+	// path and doc are the file and its places; "" and nil without one.
+	path string
+	doc  *yamlfile.Document
 }
 
 type (
@@ -92,7 +96,8 @@ func defaultConfig() *config {
 func loadConfig(path string, env func(string) (string, bool)) (*config, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
-		return nil, hint{error: fmt.Errorf("configuration: %w", err), todo: "name the file with --config"}
+		todo := cmp.Or(mendFile(err), "name a file with --config")
+		return nil, hint{error: fmt.Errorf("configuration: %w", err), todo: todo}
 	}
 	return parseConfig(path, data, env)
 }
@@ -104,6 +109,7 @@ func parseConfig(path string, data []byte, env func(string) (string, bool)) (*co
 	}
 	doc.Expand = expander(env)
 	c := defaultConfig()
+	c.path, c.doc = path, doc
 	doc.Decode(c)
 	if c.TLS.Mode == gateway.TLSOff && !doc.Has("listen.ftps") {
 		c.Listen.FTPS = "" // only one that was asked for can be wrong
@@ -139,12 +145,34 @@ func (c *config) options() gateway.Options {
 	}
 }
 
+// fault is what went wrong with what the value of key names, and what to do about it, at its place.
+func (c *config) fault(key string, err error, todo string) error {
+	if c.doc == nil {
+		return hint{error: fmt.Errorf("%s: %w", key, err), todo: todo}
+	}
+	text := err.Error()
+	if todo != "" {
+		text += "; " + todo
+	}
+	return yamlfile.Problems{c.doc.At(key, text)}
+}
+
+// keyPairAt is a certificate with its key, and the key of the configuration that they stand below.
+type keyPairAt struct {
+	key string
+	gateway.KeyPair
+}
+
 // keyPairs are all certificates that have a key, in the order of the file.
-func (c *config) keyPairs() []gateway.KeyPair {
-	var pairs []gateway.KeyPair
-	for _, p := range append([]keyPair{{c.TLS.CertFile, c.TLS.KeyFile}}, c.TLS.Certificates...) {
+func (c *config) keyPairs() []keyPairAt {
+	var pairs []keyPairAt
+	for i, p := range append([]keyPair{{c.TLS.CertFile, c.TLS.KeyFile}}, c.TLS.Certificates...) {
+		key := "tls"
+		if i > 0 {
+			key = fmt.Sprintf("tls.certificates[%d]", i-1)
+		}
 		if p.CertFile != "" && p.KeyFile != "" {
-			pairs = append(pairs, gateway.KeyPair{CertFile: p.CertFile, KeyFile: p.KeyFile})
+			pairs = append(pairs, keyPairAt{key, gateway.KeyPair{CertFile: p.CertFile, KeyFile: p.KeyFile}})
 		}
 	}
 	return pairs

@@ -9,8 +9,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/sluice-ftp/sluice/auth/yamlfile"
 	"github.com/sluice-ftp/sluice/gateway"
+	"github.com/sluice-ftp/sluice/yamlfile"
 )
 
 // environ is an environment for tests.
@@ -25,6 +25,8 @@ func environ(vars map[string]string) func(string) (string, bool) {
 const rest = "\nbackends: {disk: {type: local, root: data}}\nusers_file: users.yaml\n"
 
 const certs = "cert_file: c.pem, key_file: k.pem"
+
+var pairFields = cmp.AllowUnexported(keyPairAt{})
 
 func TestConfigMinimal(t *testing.T) {
 	c, err := parseConfig("/etc/sluice/sluice.yaml", []byte("tls: {"+certs+"}"+rest), nil)
@@ -47,7 +49,7 @@ func TestConfigMinimal(t *testing.T) {
 	if c.UsersFile != "/etc/sluice/users.yaml" || c.stores["disk"].(*localStore).Root != "/etc/sluice/data" {
 		t.Error(c.UsersFile, c.stores["disk"])
 	}
-	if diff := cmp.Diff([]gateway.KeyPair{{CertFile: "/etc/sluice/c.pem", KeyFile: "/etc/sluice/k.pem"}}, c.keyPairs()); diff != "" {
+	if diff := cmp.Diff([]keyPairAt{{"tls", gateway.KeyPair{CertFile: "/etc/sluice/c.pem", KeyFile: "/etc/sluice/k.pem"}}}, c.keyPairs(), pairFields); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -93,7 +95,10 @@ users_file: /users.yaml
 	if diff := cmp.Diff(want, c.options()); diff != "" {
 		t.Error(diff)
 	}
-	if diff := cmp.Diff([]gateway.KeyPair{{CertFile: "/abs/c.pem", KeyFile: "k.pem"}, {CertFile: "rsa.pem", KeyFile: "rsa.key"}}, c.keyPairs()); diff != "" {
+	if diff := cmp.Diff([]keyPairAt{
+		{"tls", gateway.KeyPair{CertFile: "/abs/c.pem", KeyFile: "k.pem"}},
+		{"tls.certificates[0]", gateway.KeyPair{CertFile: "rsa.pem", KeyFile: "rsa.key"}},
+	}, c.keyPairs(), pairFields); diff != "" {
 		t.Error(diff)
 	}
 	if diff := cmp.Diff(map[string]store{
@@ -154,6 +159,7 @@ F:2:57: tuning.so_sndbuf: "64KB" is not a size; write bytes like 65536, or 256Ki
 F:4:7: backends.c.type: missing; name one of local
 F:5:6: backends.d.type: missing; name one of local
 F:6:36: backends.e.fsync: "sometimes" is not a choice; there are always, never`},
+		"one root": {tlsOK + "backends:\n  b: {type: local, root: x/../data/}\n  a: {type: local, root: ./data}\n  c: {type: local, root: dat}\nusers_file: u", `F:3:26: backends.b.root: the folder of backends.a already; use that one, with a prefix in the users' mounts`},
 		"environment": {tlsOK + "passive: {ports: '${PORTS}', public_host: '${1}'}\nusers_file: ${NONE}\nbackends: {disk: {type: '${TYPE}', root: '${ROOT:-data'}}", `F:2:18: passive.ports: "9-1" begins after it ends; write the lower port first
 F:2:43: passive.public_host: "${1}" is not a variable; write ${NAME} or ${NAME:-default}, or $${ for a plain ${
 F:3:13: users_file: the environment has no variable NONE; set it, or give a default: ${NONE:-default}

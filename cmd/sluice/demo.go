@@ -81,10 +81,10 @@ func checkLoopback(flag, addr string) error {
 	return nil
 }
 
-// ensureUser makes the users file unless there is one.
+// ensureUser makes the users file unless there is one. One without a byte is none.
 func (d *demo) ensureUser() error {
-	_, err := os.Stat(d.config.UsersFile)
-	if !errors.Is(err, fs.ErrNotExist) {
+	info, err := os.Stat(d.config.UsersFile)
+	if err == nil && info.Size() > 0 || err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	password := strings.ToLower(rand.Text()[:20]) // 100 bits
@@ -96,8 +96,12 @@ func (d *demo) ensureUser() error {
 		"users:\n  - name: %s\n    password_hash: %q\n    mounts:\n"+
 		"      - {path: /, backend: disk, permissions: [%s]}\n",
 		demoUser, hash, strings.ReplaceAll(auth.All.String(), ",", ", "))
-	if err := os.WriteFile(d.config.UsersFile, []byte(users), 0o600); err != nil {
+	err = writeWhole(d.config.UsersFile, func(w io.Writer) error {
+		_, err := io.WriteString(w, users)
 		return err
+	})
+	if err != nil {
+		return fmt.Errorf("serve: make a user: %w", err)
 	}
 	d.password = password
 	return nil

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"io"
 	"net"
 	"os"
@@ -189,5 +190,37 @@ func TestServeDemoPortTaken(t *testing.T) {
 	}
 	if _, err := os.Stat("sluice-data/.sluice/users.yaml"); !os.IsNotExist(err) {
 		t.Error("the password that nobody saw was kept:", err)
+	}
+}
+
+// A file is whole or not there: a full disk leaves no stub that the next start takes for a user.
+func TestWriteWhole(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "users.yaml")
+	full := errors.New("disk full")
+	err := writeWhole(path, func(w io.Writer) error {
+		_, err := io.WriteString(w, "users:")
+		return errors.Join(err, full)
+	})
+	left, readErr := os.ReadDir(dir)
+	if !errors.Is(err, full) || readErr != nil || len(left) != 0 {
+		t.Error(err, left, readErr)
+	}
+	check0(t, writeWhole(path, func(w io.Writer) error { _, err := io.WriteString(w, "users:"); return err }))
+	info, err := os.Stat(path)
+	if err != nil || info.Size() != 6 || info.Mode().Perm() != 0o600 {
+		t.Error(info, err)
+	}
+}
+
+// What an older version left of a users file on a full disk is made anew.
+func TestDemoEmptyUsersFile(t *testing.T) {
+	o := anyPort
+	o.Folder = t.TempDir()
+	d, err := prepareDemo(o)
+	check0(t, err)
+	write(t, d.config.UsersFile, "")
+	if d, err = prepareDemo(o); err != nil || d.password == "" {
+		t.Error("an empty file passes for a user:", err)
 	}
 }

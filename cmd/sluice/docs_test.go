@@ -13,7 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/sluice-ftp/sluice/auth"
-	"github.com/sluice-ftp/sluice/auth/yamlfile"
+	"github.com/sluice-ftp/sluice/yamlfile"
 )
 
 const docsFile = "../../docs/configuration.md"

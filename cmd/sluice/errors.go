@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
 
-	"github.com/sluice-ftp/sluice/auth/yamlfile"
+	"github.com/sluice-ftp/sluice/yamlfile"
 )
 
 // hint is an error with what to do about it, and with the exit code if that is not exitFailure.
@@ -46,7 +48,18 @@ func explain(w io.Writer, err error) {
 	}
 	fmt.Fprintf(w, "sluice: %v\n", err)
 	var h hint
-	if errors.As(err, &h) {
+	if errors.As(err, &h) && h.todo != "" {
 		fmt.Fprintf(w, "sluice: %s\n", h.todo)
 	}
+}
+
+// mendFile says what to do about a file that cannot be opened, "" if err does not tell.
+func mendFile(err error) string {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return "it does not exist: correct the path"
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Sprintf("user %d, who runs this, may not read it: change its owner (chown) or its mode (chmod u+r)", os.Geteuid())
+	}
+	return ""
 }

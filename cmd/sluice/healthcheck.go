@@ -24,11 +24,16 @@ func healthcheckCommand() *cobra.Command {
 		Short: "Ask a running gateway whether it answers",
 		Long: "Healthcheck connects to a gateway, waits for its greeting and leaves. It exits with 0 if that\n" +
 			"went well within five seconds, and with 1 and the reason if not. Without a flag it asks the\n" +
-			"one that serve runs without a configuration.",
+			"one that serve runs without a configuration.\n\n" +
+			"For a liveness probe use --addr: with --config it fails as well when the file cannot be read\n" +
+			"or a variable in it is not set for the probe.",
 		Example: "  sluice healthcheck --config sluice.yaml\n" +
 			"  sluice healthcheck --addr 127.0.0.1:2990 --implicit",
 		Args: unknownCommand,
 		RunE: func(c *cobra.Command, _ []string) error {
+			if err := refuseEmptyConfig(c); err != nil {
+				return err
+			}
 			switch {
 			case file != "" && t.addr != "":
 				return usage(c, "--config and --addr exclude each other")
@@ -96,7 +101,11 @@ func probe(ctx context.Context, t target) error {
 	conn := textproto.NewConn(raw)
 	defer func() { _ = conn.Close() }() // the goodbye has been said
 	if _, _, err := conn.ReadResponse(220); err != nil {
-		return fmt.Errorf("greeting: %w", err)
+		err = fmt.Errorf("greeting: %w", err)
+		if !t.implicit && errors.Is(err, os.ErrDeadlineExceeded) {
+			return hint{error: err, todo: "where TLS begins at once (listen.ftps), ask with --implicit"}
+		}
+		return err
 	}
 	if err := conn.PrintfLine("QUIT"); err != nil {
 		return fmt.Errorf("QUIT: %w", err)

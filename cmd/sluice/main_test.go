@@ -25,6 +25,7 @@ func TestExitCodes(t *testing.T) {
 		"srve":                           exitUsage,
 		"serve --nope":                   exitUsage,
 		"serve --ftp 0.0.0.0:1":          exitUsage,
+		"--version":                      exitOK,
 		"check":                          exitUsage,
 		"check --config " + bad:          exitFailure,
 		"serve --config " + bad:          exitFailure,

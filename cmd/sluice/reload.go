@@ -24,12 +24,17 @@ type source struct {
 	files  []string
 	seen   []os.FileInfo
 	reload func() error
+	// report logs that it was read and what.
+	report func(log *slog.Logger)
+	// failed is what the last reload failed with, "" if it did not.
+	failed string
 }
 
 // newSource takes note of how the files are. It has to be called before they are read, so that no
 // change is missed.
 func newSource(name string, files ...string) *source {
 	s := &source{name: name, files: files, seen: make([]os.FileInfo, len(files))}
+	s.report = func(log *slog.Logger) { log.Info("reloaded") }
 	s.changed()
 	return s
 }
@@ -62,12 +67,14 @@ func same(a, b os.FileInfo) bool {
 type reloader struct {
 	log     *slog.Logger
 	sources []*source
+	// rewatch watches again what is no longer watched; nil without a watcher.
+	rewatch func()
 }
 
 // watch reads sources again when their files change, and all of them for each value from forced,
 // until ctx ends.
 func (r *reloader) watch(ctx context.Context, forced <-chan struct{}) {
-	if len(r.sources) == 0 {
+	if len(r.folders()) == 0 {
 		r.loop(ctx, nil, nil, forced)
 		return
 	}
@@ -83,6 +90,7 @@ func (r *reloader) watch(ctx context.Context, forced <-chan struct{}) {
 			r.log.Warn("file changes are noticed late", "folder", dir, "err", err, "poll", pollInterval)
 		}
 	}
+	r.rewatch = func() { r.addFolders(w) }
 	r.loop(ctx, w.Events, w.Errors, forced)
 }
 
@@ -95,6 +103,14 @@ func (r *reloader) folders() map[string]struct{} {
 		}
 	}
 	return dirs
+}
+
+// addFolders watches the folders again: one that was removed and made anew has lost its watch. What
+// fails here was logged or will be, as its files cannot be read either.
+func (r *reloader) addFolders(w *fsnotify.Watcher) {
+	for dir := range r.folders() {
+		_ = w.Add(dir)
+	}
 }
 
 func (r *reloader) loop(ctx context.Context, events <-chan fsnotify.Event, errs <-chan error, forced <-chan struct{}) {
@@ -116,6 +132,9 @@ func (r *reloader) loop(ctx context.Context, events <-chan fsnotify.Event, errs 
 			settled = nil
 			r.reload(false)
 		case <-poll.C:
+			if r.rewatch != nil {
+				r.rewatch() // first, so that no change falls between
+			}
 			r.reload(false)
 		case <-forced:
 			r.reload(true)
@@ -123,16 +142,23 @@ func (r *reloader) loop(ctx context.Context, events <-chan fsnotify.Event, errs 
 	}
 }
 
-// reload reads the sources that changed, or all of them.
+// reload reads the sources that changed or that failed the last time, or all of them. A file that is
+// half there, or on a file system that comes and goes, mends itself without being touched again.
 func (r *reloader) reload(all bool) {
 	for _, s := range r.sources {
-		if !s.changed() && !all {
+		changed := s.changed()
+		if !changed && !all && s.failed == "" {
 			continue
 		}
+		before := s.failed
+		s.failed = ""
 		if err := s.reload(); err != nil {
-			r.log.Error("not reloaded; what was read before holds", "what", s.name, "err", err)
+			s.failed = err.Error()
+			if changed || all || s.failed != before {
+				r.log.Error("not reloaded; what was read before holds", "what", s.name, "err", err)
+			}
 			continue
 		}
-		r.log.Info("reloaded", "what", s.name)
+		s.report(r.log.With("what", s.name))
 	}
 }

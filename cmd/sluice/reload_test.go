@@ -49,16 +49,22 @@ func TestReloadLoop(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log lockedBuffer
 		var reloads atomic.Int64
-		var wrong atomic.Bool
+		var fault atomic.Value
+		fault.Store("")
 		s := newSource("users file", path)
 		s.reload = func() error {
 			reloads.Add(1)
-			if wrong.Load() {
-				return errors.New("line 3 is wrong")
+			if text := fault.Load().(string); text != "" {
+				return errors.New(text)
 			}
 			return nil
 		}
-		r := &reloader{slog.New(slog.NewTextHandler(&log, nil)), []*source{s}}
+		s.report = func(log *slog.Logger) { log.Info("reloaded", "users", 3) }
+		var watches atomic.Int64
+		r := &reloader{
+			log: slog.New(slog.NewTextHandler(&log, nil)), sources: []*source{s},
+			rewatch: func() { watches.Add(1) },
+		}
 		ctx, cancel := context.WithCancel(t.Context())
 		events, errs, forced := make(chan fsnotify.Event), make(chan error), make(chan struct{})
 		done := make(chan struct{})
@@ -97,11 +103,11 @@ func TestReloadLoop(t *testing.T) {
 
 		forced <- struct{}{}
 		expect(3, "forced without a change")
-		if !strings.Contains(log.String(), `msg=reloaded what="users file"`) {
+		if !strings.Contains(log.String(), `msg=reloaded what="users file" users=3`) {
 			t.Error(log.String())
 		}
 
-		wrong.Store(true)
+		fault.Store("line 3 is wrong")
 		write(t, path, "55555")
 		events <- fsnotify.Event{}
 		after(settle)
@@ -109,8 +115,31 @@ func TestReloadLoop(t *testing.T) {
 		if !strings.Contains(log.String(), `level=ERROR msg="not reloaded; what was read before holds" what="users file" err="line 3 is wrong"`) {
 			t.Error(log.String())
 		}
+		polled := watches.Load()
 		after(3 * pollInterval)
-		expect(4, "a wrong file is reported once")
+		expect(7, "a wrong file is tried again")
+		if n := strings.Count(log.String(), "level=ERROR"); n != 1 {
+			t.Errorf("a wrong file is reported %d times", n)
+		}
+		if n := watches.Load() - polled; n != 3 {
+			t.Errorf("folders were watched again %d times in three polls", n)
+		}
+		fault.Store("line 4 is wrong")
+		after(pollInterval)
+		expect(8, "another fault")
+		if !strings.Contains(log.String(), `err="line 4 is wrong"`) {
+			t.Error("another fault is not reported")
+		}
+		forced <- struct{}{}
+		expect(9, "forced with the same fault")
+		if n := strings.Count(log.String(), "level=ERROR"); n != 3 {
+			t.Errorf("who asks is told: %d errors", n)
+		}
+		fault.Store("")
+		after(pollInterval)
+		expect(10, "a fault that went by itself")
+		after(pollInterval)
+		expect(10, "good again")
 
 		errs <- errors.New("overflow")
 		synctest.Wait()
@@ -146,7 +175,7 @@ func TestReloadSymlinkSwap(t *testing.T) {
 	s := newSource("users file", filepath.Join(dir, "users.yaml"))
 	reloaded := make(chan struct{}, 10)
 	s.reload = func() error { reloaded <- struct{}{}; return nil }
-	r := &reloader{slog.New(slog.DiscardHandler), []*source{s}}
+	r := &reloader{log: slog.New(slog.DiscardHandler), sources: []*source{s}}
 	ctx, cancel := context.WithCancel(t.Context())
 	forced, done := make(chan struct{}), make(chan struct{})
 	go func() {
@@ -201,5 +230,38 @@ func TestSourceChanged(t *testing.T) {
 	}
 	if !s.changed() {
 		t.Error("another file of the same size and time")
+	}
+}
+
+// A folder that is removed and made anew takes its watch with it.
+func TestAddFolders(t *testing.T) {
+	defer goleak.VerifyNone(t)
+	dir := filepath.Join(t.TempDir(), "conf")
+	path := filepath.Join(dir, "users.yaml")
+	w, err := fsnotify.NewWatcher()
+	check0(t, err)
+	defer w.Close()
+	r := &reloader{sources: []*source{newSource("users file", path)}}
+	for range 2 {
+		check0(t, os.Mkdir(dir, 0o700))
+		r.addFolders(w)
+		write(t, path, "x")
+		for name := ""; name != path; {
+			select {
+			case e := <-w.Events:
+				name = e.Name
+			case <-time.After(10 * time.Second):
+				t.Fatal("the folder is not watched")
+			}
+		}
+		check0(t, os.RemoveAll(dir))
+		for gone := false; !gone; { // the watch has to be gone before the folder is back
+			select {
+			case e := <-w.Events:
+				gone = e.Name == dir
+			case <-time.After(10 * time.Second):
+				t.Fatal("the end of the folder was not told")
+			}
+		}
 	}
 }

@@ -1,16 +1,20 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
+	"runtime/debug"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/sluice-ftp/sluice/auth"
 	"github.com/sluice-ftp/sluice/backends"
 	"github.com/sluice-ftp/sluice/gateway"
+	"github.com/sluice-ftp/sluice/yamlfile"
 )
 
 // resources are the things outside the process that a configuration names, opened.
@@ -33,6 +37,19 @@ func open(c *config, log *slog.Logger) (*resources, error) {
 	return r, nil
 }
 
+// announce logs what runs, for who reads the log later.
+func (r *resources) announce(c *config, log *slog.Logger) {
+	info, _ := debug.ReadBuildInfo()
+	log.Info("starting", "version", version(info), "config", cmp.Or(c.path, "none"),
+		"backends", len(r.backends), "users", len(r.users.Users()))
+	for _, w := range r.warnings(c) {
+		log.Warn("configuration warning", "file", w.file, "warning", w.text)
+	}
+	if r.certs != nil {
+		logCertificates(log, r.certs.Leaves(), time.Now())
+	}
+}
+
 // Close closes the backends.
 func (r *resources) Close() error {
 	var errs []error
@@ -52,7 +69,7 @@ func (r *resources) openBackends(c *config, log *slog.Logger) error {
 			bufferSize: int(c.Tuning.BufferSize),
 		})
 		if err != nil {
-			errs = append(errs, fmt.Errorf("backends.%s: %w", name, err))
+			errs = append(errs, c.fault("backends."+name+"."+c.stores[name].where(), err, ""))
 			continue
 		}
 		r.backends[name] = b
@@ -67,9 +84,13 @@ func (r *resources) openUsers(c *config) error {
 	s := newSource("users file", c.UsersFile)
 	var err error
 	if r.users, err = auth.OpenFile(c.UsersFile, rules(c)); err != nil {
-		return fmt.Errorf("users_file: %w", err)
+		if errors.As(err, new(yamlfile.Problems)) {
+			return err // they have their own places
+		}
+		return c.fault("users_file", err, mendFile(err))
 	}
 	s.reload = r.users.Reload
+	s.report = func(log *slog.Logger) { log.Info("reloaded", "users", len(r.users.Users())) }
 	r.sources = append(r.sources, s)
 	return nil
 }
@@ -89,23 +110,4 @@ func rules(c *config) auth.Rules {
 			return errors.Unwrap(backends.CheckKey(prefix))
 		},
 	}
-}
-
-func (r *resources) openCertificates(c *config) error {
-	pairs := c.keyPairs()
-	if c.TLS.Mode == gateway.TLSOff || len(pairs) == 0 {
-		return nil
-	}
-	var files []string
-	for _, p := range pairs {
-		files = append(files, p.CertFile, p.KeyFile)
-	}
-	s := newSource("certificates", files...)
-	var err error
-	if r.certs, err = gateway.LoadCertificates(pairs...); err != nil {
-		return hint{error: err, todo: "tls.cert_file and tls.key_file need the PEM files of a certificate and of its own key"}
-	}
-	s.reload = r.certs.Reload
-	r.sources = append(r.sources, s)
-	return nil
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"runtime/debug"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -9,6 +10,7 @@ import (
 
 // rootCommand returns the command line, a fresh one for each run.
 func rootCommand() *cobra.Command {
+	info, _ := debug.ReadBuildInfo()
 	root := &cobra.Command{
 		Use:   "sluice",
 		Short: "An FTPS gateway to cloud storage",
@@ -19,9 +21,11 @@ func rootCommand() *cobra.Command {
 			"  sluice serve --config sluice.yaml",
 		Args:          unknownCommand,
 		RunE:          needsCommand,
+		Version:       versionLine(info),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
+	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usage(c, "%w", err) })
 	root.AddCommand(serveCommand(), checkCommand(), healthcheckCommand(), userCommand(), versionCommand())
 	return root
@@ -51,6 +55,14 @@ func unknownCommand(c *cobra.Command, args []string) error {
 		return usage(c, "unknown command %q; did you mean %s?", args[0], strings.Join(s, " or "))
 	}
 	return usage(c, "unknown command %q", args[0])
+}
+
+// refuseEmptyConfig keeps --config "$FILE" with an unset variable from meaning no --config.
+func refuseEmptyConfig(c *cobra.Command) error {
+	if f := c.Flag("config"); f.Changed && f.Value.String() == "" {
+		return usage(c, "--config is empty; name a file")
+	}
+	return nil
 }
 
 // usage is an error in how the program was called.

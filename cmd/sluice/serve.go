@@ -26,6 +26,11 @@ func serveCommand() *cobra.Command {
 			"  sluice serve --config sluice.yaml",
 		Args: unknownCommand,
 		RunE: func(c *cobra.Command, _ []string) error {
+			if err := refuseEmptyConfig(c); err != nil {
+				return err
+			}
+			// Whoever reads standard error may end before the gateway: that loses lines, no sessions.
+			signal.Ignore(syscall.SIGPIPE)
 			if file == "" {
 				return serveDemo(c, demo)
 			}

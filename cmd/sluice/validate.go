@@ -13,8 +13,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/sluice-ftp/sluice/auth/yamlfile"
 	"github.com/sluice-ftp/sluice/gateway"
+	"github.com/sluice-ftp/sluice/yamlfile"
 )
 
 // validator holds the values of a configuration to what they have to be. It touches nothing but the
@@ -214,6 +214,7 @@ func (v validator) backends(c *config) {
 			c.stores[name] = s
 		}
 	}
+	v.distinctRoots(c.stores)
 }
 
 func (v validator) unknownKind(key, kind string) {

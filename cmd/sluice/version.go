@@ -25,11 +25,8 @@ func versionCommand() *cobra.Command {
 
 // versionLine says what was built from what, as far as the build recorded it.
 func versionLine(info *debug.BuildInfo) string {
-	version, extra := "(devel)", []string{}
+	var extra []string
 	if info != nil {
-		if info.Main.Version != "" {
-			version = info.Main.Version
-		}
 		settings := map[string]string{}
 		for _, s := range info.Settings {
 			settings[s.Key] = s.Value
@@ -42,5 +39,13 @@ func versionLine(info *debug.BuildInfo) string {
 		}
 	}
 	extra = append(extra, runtime.Version(), runtime.GOOS+"/"+runtime.GOARCH)
-	return "sluice " + version + " (" + strings.Join(extra, ", ") + ")"
+	return "sluice " + version(info) + " (" + strings.Join(extra, ", ") + ")"
+}
+
+// version is the number alone.
+func version(info *debug.BuildInfo) string {
+	if info == nil || info.Main.Version == "" {
+		return "(devel)"
+	}
+	return info.Main.Version
 }
