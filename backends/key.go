@@ -17,12 +17,12 @@ const Private = ".sluice"
 
 // Reasons for a key to be refused; CleanKey wraps them.
 var (
-	errNotUTF8   = errors.New("not valid UTF-8")
-	errControl   = errors.New("contains NUL, CR or LF")
-	errTooLong   = errors.New("longer than 1,024 bytes")
-	errPrivate   = errors.New("reserved for Sluice")
-	errElement   = errors.New("has an empty or dot element")
-	errNotString = errors.New("begins or ends with a slash")
+	errNotUTF8 = errors.New("not valid UTF-8")
+	errControl = errors.New("contains NUL, CR or LF")
+	errTooLong = errors.New("longer than 1,024 bytes")
+	errPrivate = errors.New("reserved for Sluice")
+	errElement = errors.New("has an empty or dot element")
+	errSlash   = errors.New("begins or ends with a slash")
 )
 
 // CleanKey turns a path as a client may write it into a key: relative, separated by single slashes,
@@ -57,7 +57,7 @@ func keyFault(key string) error {
 	case strings.ContainsAny(key, "\x00\r\n"):
 		return errControl
 	case key[0] == '/' || key[len(key)-1] == '/':
-		return errNotString
+		return errSlash
 	case key == Private || strings.HasPrefix(key, Private+"/"):
 		return errPrivate
 	case path.Clean("/"+key) != "/"+key:

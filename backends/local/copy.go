@@ -22,7 +22,7 @@ func (a *Adapter) copy(ctx context.Context, from, to string, o backends.CopyOpti
 		return none, err
 	}
 	if err := check(to); err != nil {
-		return none, err
+		return none, toward(to, err)
 	}
 	src, st, err := a.openObject(from)
 	if err != nil {
@@ -31,7 +31,7 @@ func (a *Adapter) copy(ctx context.Context, from, to string, o backends.CopyOpti
 	defer src.Close()
 	c := condition{ifAbsent: o.IfAbsent}
 	if _, err := a.admit(to, c); err != nil {
-		return none, err
+		return none, toward(to, err)
 	}
 	t, err := a.create()
 	if err != nil {
@@ -41,7 +41,8 @@ func (a *Adapter) copy(ctx context.Context, from, to string, o backends.CopyOpti
 	if err := clone(ctx, t.File, src, st.Size); err != nil {
 		return none, err
 	}
-	return a.publish(ctx, t, to, time.Unix(st.Mtim.Unix()), c)
+	obj, err := a.publish(ctx, t, to, time.Unix(st.Mtim.Unix()), c)
+	return obj, toward(to, err)
 }
 
 // copyPart is how much clone copies between two looks at the context.
@@ -50,11 +51,7 @@ const copyPart = 64 << 20
 // clone puts the first n bytes of src into dst, by sharing blocks or else inside the kernel.
 func clone(ctx context.Context, dst, src *os.File, n int64) error {
 	if reflink(dst, src) == nil {
-		if err := dst.Truncate(n); err != nil {
-			return err
-		}
-		_, err := dst.Seek(n, io.SeekStart)
-		return err
+		return cut(dst, n)
 	}
 	for n > 0 {
 		if err := alive(ctx); err != nil {
@@ -71,4 +68,21 @@ func clone(ctx context.Context, dst, src *os.File, n int64) error {
 		n -= m
 	}
 	return nil
+}
+
+// cut ends a clone after n bytes. The source may have been made shorter after it was looked at: to
+// truncate would then fill up with zeros.
+func cut(dst *os.File, n int64) error {
+	st, err := fstat(dst)
+	if err != nil {
+		return err
+	}
+	if st.Size < n {
+		return fault(backends.Conflict, io.ErrUnexpectedEOF)
+	}
+	if err := dst.Truncate(n); err != nil {
+		return err
+	}
+	_, err = dst.Seek(n, io.SeekStart)
+	return err
 }

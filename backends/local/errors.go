@@ -18,6 +18,9 @@ var (
 	errRoot      = errors.New("the root itself")
 	errOneDevice = errors.New("another file system is mounted below the root: the root must be one file system")
 	errNoTmp     = errors.New("the folder " + tmpFolder + " is gone: restart to have it made again")
+	errNoLock    = errors.New("new files in " + tmpFolder + " cannot be kept: the file system does not do locks " +
+		"or link counts, or another program works on that folder")
+	errTime = errors.New("a time that the file system does not hold")
 )
 
 // fault is an error whose kind is known where it happens; translate adds what was being done.
@@ -43,6 +46,20 @@ func translate(op, key string, err error) error {
 	return &backends.Error{Op: op, Key: key, Kind: kind, Temporary: temporary, Err: err}
 }
 
+// toward makes an error of a call on two keys one about its target, which the call is not named after.
+func toward(to string, err error) error {
+	if err == nil {
+		return nil
+	}
+	e := translate("", "", err).(*backends.Error) //nolint:errorlint,forcetypeassert // translate makes nothing else
+	if e.Err == nil {
+		e.Err = fmt.Errorf("to %q", to)
+	} else {
+		e.Err = fmt.Errorf("to %q: %w", to, e.Err)
+	}
+	return e
+}
+
 // classify finds the kind of what the system said.
 func classify(err error) (kind backends.Kind, temporary bool) {
 	var errno syscall.Errno
@@ -57,7 +74,7 @@ func classify(err error) (kind backends.Kind, temporary bool) {
 		return backends.NotExist, false
 	case unix.EEXIST:
 		return backends.Exist, false
-	case unix.EACCES, unix.EPERM, unix.EROFS, unix.ELOOP, unix.ENXIO:
+	case unix.EACCES, unix.EPERM, unix.ELOOP, unix.ENXIO:
 		return backends.Permission, false
 	case unix.EISDIR:
 		return backends.IsDir, false
@@ -77,7 +94,7 @@ func classify(err error) (kind backends.Kind, temporary bool) {
 	case unix.EIO, unix.ESTALE, unix.ETIMEDOUT, unix.ENOTCONN, unix.EHOSTDOWN, unix.ENOLCK,
 		unix.EMFILE, unix.ENFILE, unix.ENOMEM:
 		return backends.Unavailable, true
-	case unix.EXDEV:
+	case unix.EXDEV, unix.EROFS:
 		return backends.Misconfigured, false
 	case unix.ENOTSUP, unix.ENOSYS:
 		return backends.Unsupported, false

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -19,6 +20,8 @@ type folder struct {
 	*os.File
 	key string
 	id  inode
+	// made are the keys of the folders that makeParent made to get here, from the top down.
+	made []string
 }
 
 func (f *folder) fd() int { return int(f.Fd()) }
@@ -62,41 +65,106 @@ func (a *Adapter) parent(key string) (*folder, string, error) {
 	return f, name, nil
 }
 
-// makeParent is parent for a key that is going to be there: missing folders come into being.
+// nearest is parent for a key that is going to be there, before it is. If its folder is missing too,
+// it opens the one above in which that would be made, and there is no name.
+func (a *Adapter) nearest(key string) (*folder, string, error) {
+	f, name, err := a.parent(key)
+	dir, _ := split(key)
+	for dir != "" && errors.Is(err, fs.ErrNotExist) {
+		name = ""
+		f, _, err = a.parent(dir)
+		dir, _ = split(dir)
+	}
+	return f, name, err
+}
+
+// makeParent is parent for a key that is going to be there: missing folders come into being. If what
+// they are made for fails, unmake is to be called.
 func (a *Adapter) makeParent(key string) (*folder, string, error) {
 	f, name, err := a.parent(key)
 	dir, _ := split(key)
 	if dir == "" || !errors.Is(err, fs.ErrNotExist) {
 		return f, name, err
 	}
-	if err := a.makeFolder(dir); err != nil && !errors.Is(err, fs.ErrExist) {
+	made, err := a.makeFolder(dir)
+	if err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, "", err
 	}
-	return a.parent(key)
+	f, name, err = a.parent(key)
+	if err != nil {
+		a.unmake(made)
+		return nil, "", err
+	}
+	f.made = made
+	return f, name, nil
 }
 
-// makeFolder makes dir and what is missing above it.
-func (a *Adapter) makeFolder(dir string) error {
+// makeFolder makes dir and what is missing above it, and returns their keys.
+func (a *Adapter) makeFolder(dir string) ([]string, error) {
 	f, name, err := a.makeParent(dir)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer f.Close()
-	if err := eintr(func() error { return unix.Mkdirat(f.fd(), name, folderMode) }); err != nil {
-		return err
+	made := f.made
+	err = eintr(func() error { return unix.Mkdirat(f.fd(), name, folderMode) })
+	if err == nil {
+		made = append(made, dir)
+		err = a.syncFolder(f)
 	}
-	return a.syncFolder(f)
+	if err != nil {
+		a.unmake(made)
+		return nil, err
+	}
+	return made, nil
+}
+
+// unmake removes the folders that were made for what then failed, as far as they are still empty.
+// Whoever has begun to use one meanwhile makes it again, see again.
+func (a *Adapter) unmake(made []string) {
+	for _, dir := range slices.Backward(made) {
+		f, name, err := a.parent(dir)
+		if err != nil {
+			return
+		}
+		err = unix.Unlinkat(f.fd(), name, unix.AT_REMOVEDIR)
+		_ = f.Close()
+		if err != nil {
+			return
+		}
+	}
+}
+
+// again tries up to three times what opens or makes a folder and then uses it, because the folder
+// may be removed between the two.
+func again(call func() error) error {
+	for try := 1; ; try++ {
+		err := call()
+		if try == 3 || !errors.Is(err, unix.ENOENT) {
+			return err
+		}
+	}
 }
 
 // look describes what is at name in f, following a link as far as the root reaches. What is neither
 // file nor folder is refused: to open a FIFO may wait for ever, a device may do anything.
 func (a *Adapter) look(f *folder, name string) (unix.Stat_t, error) {
-	st, err := statAt(f.fd(), name)
+	st, err := a.lookAt(f, name)
 	if err == nil && kindOf(&st) == unix.S_IFLNK {
 		st, err = a.follow(join(f.key, name))
 	}
 	if err == nil && !isDir(&st) && kindOf(&st) != unix.S_IFREG {
 		err = fault(backends.Permission, errSpecial)
+	}
+	return st, err
+}
+
+// lookAt describes the entry of f itself, be it a link. On a file system that takes .SLUICE for
+// .sluice the private folder has names which CheckKey lets pass.
+func (a *Adapter) lookAt(f *folder, name string) (unix.Stat_t, error) {
+	st, err := statAt(f.fd(), name)
+	if err == nil && a.isHidden(inodeOf(&st)) {
+		err = fault(backends.InvalidName, errHidden)
 	}
 	return st, err
 }
@@ -116,6 +184,11 @@ func (a *Adapter) follow(key string) (unix.Stat_t, error) {
 }
 
 func (a *Adapter) isHidden(id inode) bool { return id == a.hidden[0] || id == a.hidden[1] }
+
+// access asks the system whether this process may do to f what mode says. It may for root, mostly.
+func access(f *folder, mode uint32) error {
+	return eintr(func() error { return unix.Faccessat(f.fd(), ".", mode, unix.AT_EACCESS) })
+}
 
 // syncFolder makes the names in f durable. A file system that cannot do so for folders (EINVAL) has
 // no better way either.

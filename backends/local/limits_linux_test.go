@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -78,14 +79,108 @@ func TestOtherFileSystemBelow(t *testing.T) {
 		t.Fatal(err)
 	}
 	mount(t, filepath.Join(root, "other"))
+	if err := os.WriteFile(filepath.Join(root, "other/there"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	a := open(t, local.Config{Root: root})
-	_, err := a.Put(t.Context(), "other/o", strings.NewReader("x"), putOptions{})
-	wantKind(t, "put", err, backends.Misconfigured)
-	if err == nil || !strings.Contains(err.Error(), "one file system") {
-		t.Errorf("%v does not say what is wrong", err)
+	put(t, a, "o", "x")
+	for _, key := range []string{"other/o", "other/there", "other/new/folder/o"} {
+		_, err := a.Put(t.Context(), key, refused(t, key), putOptions{})
+		_, copyErr := a.Copy(t.Context(), "o", key, backends.CopyOptions{})
+		for _, err := range []error{err, copyErr} {
+			wantKind(t, "to "+key, err, backends.Misconfigured)
+			if err == nil || !strings.Contains(err.Error(), "one file system") {
+				t.Errorf("%v does not say what is wrong", err)
+			}
+		}
+	}
+	wantKind(t, "rename", a.Rename(t.Context(), "other/there", "new/o", backends.RenameOptions{}), backends.Misconfigured)
+	if got := names(t, a, ""); len(got) != 2 {
+		t.Errorf("a folder was left behind: %v", got)
 	}
 	if left := leftovers(t, root); len(left) > 0 {
 		t.Errorf("left behind: %q", left)
+	}
+}
+
+// refused is the content of an upload that is to be refused before it is read.
+func refused(t testing.TB, key string) io.Reader {
+	return callback(func() { t.Errorf("put %q: the content was read", key) })
+}
+
+// A file system that folds case reaches .sluice by names that CheckKey lets pass. A second place for
+// the same folder does so on any.
+func TestPrivateByAnotherName(t *testing.T) {
+	asRoot(t)
+	root := t.TempDir()
+	a := open(t, local.Config{Root: root})
+	ctx := t.Context()
+	put(t, a, "o", "x")
+	if err := os.Mkdir(filepath.Join(root, ".SLUICE"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Mount(filepath.Join(root, ".sluice"), filepath.Join(root, ".SLUICE"), "", unix.MS_BIND, ""); err != nil {
+		cannot(t, "mount: "+err.Error())
+	}
+	defer func() {
+		if err := unix.Unmount(filepath.Join(root, ".SLUICE"), 0); err != nil {
+			t.Error(err)
+		}
+	}()
+	const key = ".SLUICE"
+	for what, err := range map[string]error{
+		"stat":      second(a.Stat(ctx, key)),
+		"open":      second(a.Open(ctx, key, backends.OpenOptions{})),
+		"put":       second(a.Put(ctx, key, refused(t, key), putOptions{})),
+		"copy to":   second(a.Copy(ctx, "o", key, backends.CopyOptions{})),
+		"rename":    a.Rename(ctx, key, "x", backends.RenameOptions{}),
+		"rename to": a.Rename(ctx, "o", key, backends.RenameOptions{}),
+		"remove":    a.Remove(ctx, key),
+		"rmdir":     a.Rmdir(ctx, key),
+		"mod time":  a.SetModTime(ctx, key, time.Unix(0, 0)),
+	} {
+		wantKind(t, what, err, backends.InvalidName)
+	}
+	wantKind(t, "list", listError(a, key), backends.Permission)
+	wantKind(t, "put in it", second(a.Put(ctx, key+"/o", refused(t, key), putOptions{})), backends.Permission)
+	for _, namesOnly := range []bool{false, true} {
+		for obj, err := range a.List(ctx, "", backends.ListOptions{NamesOnly: namesOnly}) {
+			if err != nil || obj.Key != "o" {
+				t.Errorf("listed: %q, %v", obj.Key, err)
+			}
+		}
+	}
+}
+
+// One entry that cannot be described does not end the listing of the others.
+func TestListPassesOverDeadMount(t *testing.T) {
+	asRoot(t)
+	root := t.TempDir()
+	dead := filepath.Join(root, "dead")
+	if err := os.Mkdir(dead, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	fuse, err := os.OpenFile("/dev/fuse", os.O_RDWR, 0)
+	if err != nil {
+		cannot(t, err.Error())
+	}
+	o := fmt.Sprintf("fd=%d,rootmode=40000,user_id=0,group_id=0", fuse.Fd())
+	if err := unix.Mount("sluice", dead, "fuse", 0, o); err != nil {
+		_ = fuse.Close()
+		cannot(t, "mount: "+err.Error())
+	}
+	defer func() {
+		if err := unix.Unmount(dead, unix.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+	}()
+	_ = fuse.Close() // the server dies
+	a := open(t, local.Config{Root: root})
+	for _, key := range []string{"a", "z", "folder/o"} {
+		put(t, a, key, "")
+	}
+	if got := names(t, a, ""); len(got) != 3 {
+		t.Errorf("the listing is %v", got)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"iter"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -15,7 +16,7 @@ import (
 
 // List implements backends.CloudStorageAdapter. It yields in the order of the folder, which is none.
 // What Stat or Open would refuse is not shown: special files, links that lead out of the root or
-// nowhere, and names that are no keys, such as one with a line break in it.
+// nowhere, names that are no keys, such as one with a line break in it, and what cannot be read.
 func (a *Adapter) List(ctx context.Context, dir string, o backends.ListOptions) iter.Seq2[backends.Object, error] {
 	return func(yield func(backends.Object, error) bool) {
 		if err := a.list(ctx, dir, o, yield); err != nil {
@@ -70,7 +71,8 @@ func (a *Adapter) entry(f *folder, key string, start int, kind uint32, namesOnly
 	if !listable(key) || (name == backends.Private && f.id == a.top) { // the root may be here by a link
 		return none, false, nil
 	}
-	if namesOnly && (kind == unix.S_IFREG || kind == unix.S_IFDIR) {
+	private := f.id == a.top && strings.EqualFold(name, backends.Private)
+	if namesOnly && !private && (kind == unix.S_IFREG || kind == unix.S_IFDIR) {
 		return backends.Object{Key: key, Dir: kind == unix.S_IFDIR}, true, nil
 	}
 	st, err := statAt(f.fd(), name)
@@ -79,7 +81,7 @@ func (a *Adapter) entry(f *folder, key string, start int, kind uint32, namesOnly
 			return none, false, nil
 		}
 	}
-	if errors.Is(err, fs.ErrNotExist) {
+	if isGone(err) || (err == nil && a.isHidden(inodeOf(&st))) {
 		return none, false, nil
 	}
 	if err != nil {
@@ -89,6 +91,14 @@ func (a *Adapter) entry(f *folder, key string, start int, kind uint32, namesOnly
 		return none, false, nil
 	}
 	return object(key, &st), true, nil
+}
+
+// isGone is true of what the system says about an entry that cannot be described though the folder
+// can be read: removed meanwhile, on a damaged block, or a mount whose server died. The others are
+// listed all the same.
+func isGone(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.EIO) || errors.Is(err, unix.ENOTCONN) ||
+		errors.Is(err, unix.ESTALE)
 }
 
 // listable is CheckKey, without its cost for the names that there are most of.

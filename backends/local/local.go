@@ -7,9 +7,6 @@ package local
 
 import (
 	"errors"
-	"fmt"
-	"hash/maphash"
-	"io/fs"
 	"os"
 	"path"
 	"sync"
@@ -27,7 +24,8 @@ const (
 	// FsyncAlways: before a method returns nil. A power cut loses nothing that was answered.
 	FsyncAlways Fsync = "always"
 	// FsyncNever: when the system likes. Faster for small files; a power cut may lose the last
-	// half minute, and an object published in it may come back empty.
+	// half minute, and an object published in it may come back empty. What a network file system
+	// finds out when a file is closed still keeps it from being published.
 	FsyncNever Fsync = "never"
 )
 
@@ -45,8 +43,8 @@ const (
 	defaultBuffer = 256 << 10
 	tmpFolder     = backends.Private + "/tmp"
 
-	fileMode    = 0o644
-	folderMode  = 0o755
+	fileMode    = 0o666 // less the umask, as the next
+	folderMode  = 0o777
 	privateMode = 0o700
 )
 
@@ -60,117 +58,15 @@ type Adapter struct {
 	hidden [2]inode
 
 	// sync makes a file or a folder durable, or does nothing.
-	sync    func(*os.File) error
+	sync func(*os.File) error
+	// settle is what a file has to pass before it gets its name: sync, or flush.
+	settle  func(*os.File) error
 	buffers sync.Pool
 	locks   stripes
 	cleaned int
 }
 
 var _ backends.CloudStorageAdapter = (*Adapter)(nil)
-
-// Open opens the folder cfg.Root as a store and removes what a killed process left in .sluice/tmp.
-// It writes to the folder once, so that a read-only one is reported now and not at the first upload.
-func Open(cfg Config) (*Adapter, error) {
-	a := &Adapter{}
-	a.locks.seed = maphash.MakeSeed()
-	switch cfg.Fsync {
-	case "", FsyncAlways:
-		a.sync = (*os.File).Sync
-	case FsyncNever:
-		a.sync = func(*os.File) error { return nil }
-	default:
-		return nil, fmt.Errorf("local: fsync is %q: use %q or %q", cfg.Fsync, FsyncAlways, FsyncNever)
-	}
-	size := cfg.BufferSize
-	if size < 0 {
-		return nil, fmt.Errorf("local: buffer size is %d bytes: use 0 for the default or more", size)
-	}
-	if size == 0 {
-		size = defaultBuffer
-	}
-	a.buffers.New = func() any { b := make([]byte, size); return &b }
-
-	if cfg.Root == "" {
-		return nil, errors.New("local: no root: name the folder that holds the files")
-	}
-	root, err := os.OpenRoot(cfg.Root)
-	if err != nil {
-		return nil, openError(cfg.Root, err)
-	}
-	a.root = root
-	if err := a.prepare(); err != nil {
-		_ = a.Close()
-		return nil, openError(cfg.Root, err)
-	}
-	return a, nil
-}
-
-// prepare makes the private folder, clears it of leftovers and proves that it can be written to.
-func (a *Adapter) prepare() error {
-	for i, name := range []string{backends.Private, tmpFolder} {
-		if err := a.root.Mkdir(name, privateMode); err != nil && !errors.Is(err, fs.ErrExist) {
-			return err
-		}
-		if fi, err := a.root.Lstat(name); err != nil || !fi.IsDir() {
-			return fmt.Errorf("%s in it is not a folder: remove it", name)
-		}
-		f, err := a.openFolder(name)
-		if err != nil {
-			return err
-		}
-		a.hidden[i] = f.id
-		if err := f.Chmod(privateMode); err != nil {
-			_ = f.Close()
-			return err
-		}
-		if name == tmpFolder {
-			a.tmp = f
-			break
-		}
-		_ = f.Close()
-	}
-	top, err := a.openFolder("")
-	if err != nil {
-		return err
-	}
-	a.top = top.id
-	_ = top.Close()
-	if a.cleaned, err = a.clean(); err != nil {
-		return err
-	}
-	t, err := a.create()
-	if err != nil {
-		return err
-	}
-	t.discard()
-	return nil
-}
-
-// openError tells the operator which folder is wrong and what would mend it.
-func openError(root string, err error) error {
-	var mend string
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		mend = "it does not exist: create it or correct root"
-	case isNotDirectory(root):
-		mend = "it is not a folder: correct root"
-	case errors.Is(err, unix.EROFS):
-		mend = "its file system is mounted read-only: mount it for writing"
-	case errors.Is(err, fs.ErrPermission):
-		mend = fmt.Sprintf("user %d may not read or not write it: "+
-			"change its owner (chown) or its mode (chmod u+rwx)", os.Getuid())
-	case errors.Is(err, unix.ENOSPC), errors.Is(err, unix.EDQUOT):
-		mend = "its file system is full: free some space"
-	default:
-		mend = "it cannot be used"
-	}
-	return fmt.Errorf("local: folder %q: %s: %w", root, mend, err)
-}
-
-func isNotDirectory(name string) bool {
-	fi, err := os.Stat(name)
-	return err == nil && !fi.IsDir()
-}
 
 // Cleaned returns how many leftovers of killed processes Open removed.
 func (a *Adapter) Cleaned() int { return a.cleaned }

@@ -6,11 +6,13 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
 
+	"github.com/sluice-ftp/sluice/backends"
 	"github.com/sluice-ftp/sluice/backends/backendtest"
 	"github.com/sluice-ftp/sluice/backends/local"
 )
@@ -114,18 +116,47 @@ func TestModes(t *testing.T) {
 			t.Errorf("%s has mode %v, want %v", name, fi.Mode(), want)
 		}
 	}
-	// Until it is published nobody else may read it.
-	_, err := a.Put(t.Context(), "p", during(func() {
-		for _, name := range leftovers(t, root) {
-			if fi, err := os.Stat(name); err != nil || fi.Mode() != 0o600 {
-				t.Errorf("while written %s: %v, %v", name, fi.Mode(), err)
+	// Until it is published nobody else may read it: a private folder that others can enter is shut.
+	for _, name := range []string{".sluice", ".sluice/tmp"} {
+		if err := os.Chmod(filepath.Join(root, name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	open(t, local.Config{Root: root})
+	for _, name := range []string{".sluice", ".sluice/tmp"} {
+		if fi, err := os.Stat(filepath.Join(root, name)); err != nil || fi.Mode().Perm() != 0o700 {
+			t.Errorf("%s is open to others: %v", name, err)
+		}
+	}
+}
+
+// A time that the file system does not hold is refused; one that does not fit in 64 bits of
+// nanoseconds is a time like any other.
+func TestFarTimes(t *testing.T) {
+	a := open(t, local.Config{Root: t.TempDir()})
+	ctx := t.Context()
+	old := put(t, a, "o", "x")
+	for _, far := range []time.Time{
+		time.Date(2300, 1, 2, 3, 4, 5, 0, time.UTC), time.Date(1601, 1, 2, 3, 4, 5, 0, time.UTC),
+		time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC), time.Date(1, 1, 1, 0, 0, 1, 0, time.UTC),
+	} {
+		_, err := a.Put(ctx, "p", strings.NewReader("x"), putOptions{ModTime: far})
+		set := a.SetModTime(ctx, "o", far)
+		for key, err := range map[string]error{"o": set, "p": err} {
+			obj, statErr := a.Stat(ctx, key)
+			if err == nil && !obj.ModTime.Equal(far) {
+				t.Errorf("%v became %v, %v", far, obj.ModTime, statErr)
+			}
+			if err != nil {
+				wantKind(t, far.String(), err, backends.InvalidName)
 			}
 		}
-		if len(leftovers(t, root)) != 1 {
-			t.Errorf("while written: %q", leftovers(t, root))
+		if obj, err := a.Stat(ctx, "o"); set != nil && (err != nil || !obj.ModTime.Equal(old.ModTime)) {
+			t.Errorf("the refusal of %v left %v, %v", far, obj.ModTime, err)
 		}
-	}), putOptions{})
-	if err != nil {
-		t.Fatal(err)
+		if set == nil {
+			old.ModTime = far
+		}
+		_ = a.Remove(ctx, "p")
 	}
 }

@@ -1,11 +1,13 @@
 package local_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
 	"github.com/sluice-ftp/sluice/backends/local"
@@ -49,6 +51,9 @@ func TestOpenRefuses(t *testing.T) {
 				if !strings.Contains(err.Error(), want) {
 					t.Errorf("%q does not say %q", err, want)
 				}
+			}
+			if checked := local.Check(test.cfg); checked == nil || !strings.Contains(checked.Error(), test.want[len(test.want)-1]) {
+				t.Errorf("open says %v, check %v", err, checked)
 			}
 		})
 	}
@@ -123,4 +128,43 @@ func TestCleanRace(t *testing.T) {
 			_ = b.Close()
 		}
 	}
+}
+
+// Check changes nothing, whatever it finds.
+func TestCheckChangesNothing(t *testing.T) {
+	fresh, used, half := t.TempDir(), t.TempDir(), t.TempDir()
+	_ = open(t, local.Config{Root: used})
+	if err := os.WriteFile(filepath.Join(used, ".sluice/tmp/leftover"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(filepath.Join(half, ".sluice"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, root := range []string{fresh, used, half} {
+		before := snapshot(t, root)
+		if err := local.Check(local.Config{Root: root}); err != nil {
+			t.Error(err)
+		}
+		if diff := cmp.Diff(before, snapshot(t, root)); diff != "" {
+			t.Errorf("check has changed (-before +after):\n%s", diff)
+		}
+	}
+}
+
+// snapshot describes all that is below dir, with the times at which it was changed.
+func snapshot(t *testing.T, dir string) []string {
+	t.Helper()
+	var all []string
+	err := filepath.WalkDir(dir, func(name string, _ os.DirEntry, err error) error {
+		var st unix.Stat_t
+		if err == nil {
+			err = unix.Lstat(name, &st)
+		}
+		all = append(all, fmt.Sprint(name, st.Ino, st.Mode, st.Mtim, st.Ctim))
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
 }

@@ -61,18 +61,21 @@ func (a *Adapter) put(ctx context.Context, key string, r io.Reader, o backends.P
 // admit refuses before the transfer what could only fail after it, and describes the present
 // object. If there is none, the description is empty.
 func (a *Adapter) admit(key string, c condition) (unix.Stat_t, error) {
-	f, name, err := a.parent(key)
-	var st unix.Stat_t
-	if err == nil {
+	f, name, err := a.nearest(key)
+	if err != nil {
+		return unix.Stat_t{}, err
+	}
+	defer f.Close()
+	st, err := unix.Stat_t{}, error(unix.ENOENT)
+	if name != "" {
 		st, err = a.look(f, name)
-		_ = f.Close()
 	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		if c.ifVersion != "" {
 			return st, fault(backends.Conflict, nil)
 		}
-		return unix.Stat_t{}, nil
+		st = unix.Stat_t{}
 	case err != nil:
 		return st, err
 	case isDir(&st):
@@ -82,7 +85,15 @@ func (a *Adapter) admit(key string, c condition) (unix.Stat_t, error) {
 	case c.ifVersion != "" && c.ifVersion != version(&st):
 		return st, fault(backends.Conflict, nil)
 	}
-	return st, nil
+	return st, a.takes(f)
+}
+
+// takes refuses a folder into which a temporary file cannot be moved.
+func (a *Adapter) takes(f *folder) error {
+	if f.id.dev != a.tmp.id.dev {
+		return unix.EXDEV
+	}
+	return access(f, unix.W_OK|unix.X_OK)
 }
 
 // begins copies the beginning of the present object into t and makes its version the one to replace.

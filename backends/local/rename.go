@@ -22,7 +22,7 @@ func (a *Adapter) rename(ctx context.Context, from, to string, o backends.Rename
 		return err
 	}
 	if err := check(to); err != nil {
-		return err
+		return toward(to, err)
 	}
 	if from == "" {
 		return fault(backends.Permission, errRoot)
@@ -37,23 +37,28 @@ func (a *Adapter) rename(ctx context.Context, from, to string, o backends.Rename
 		return err
 	}
 	if isDir(&st) && strings.HasPrefix(to, from+"/") {
-		return fault(backends.InvalidName, nil)
+		return toward(to, fault(backends.InvalidName, nil))
 	}
+	return again(func() error { return a.renameTo(src, name, to, o.IfAbsent) })
+}
+
+func (a *Adapter) renameTo(src *folder, name, to string, ifAbsent bool) error {
 	dst, newName, err := a.makeParent(to)
 	if err != nil {
-		return err
+		return toward(to, err)
 	}
 	defer dst.Close()
 
 	m := move{src, name, dst, newName}
-	unlock := a.locks.lock2(from, to)
-	err = a.move(m, o.IfAbsent)
+	unlock := a.locks.lock2(join(src.key, name), to)
+	err = a.move(m, to, ifAbsent)
 	unlock()
 	if err != nil {
+		a.unmake(dst.made)
 		return err
 	}
 	if err := a.syncFolder(dst); err != nil || src.id == dst.id {
-		return err
+		return toward(to, err)
 	}
 	return a.syncFolder(src)
 }
@@ -66,11 +71,17 @@ type move struct {
 	newName string
 }
 
-func (a *Adapter) move(m move, ifAbsent bool) error {
+func (a *Adapter) move(m move, to string, ifAbsent bool) error {
 	from, err := a.look(m.src, m.name)
 	if err != nil {
 		return err
 	}
+	return toward(to, a.replace(m, isDir(&from), ifAbsent))
+}
+
+// replace is move, once it is known whether a folder is moved. Its errors are about the target, apart
+// from the system's own about the rename, which may be about either.
+func (a *Adapter) replace(m move, folder, ifAbsent bool) error {
 	to, err := a.look(m.dst, m.newName)
 	there := err == nil
 	switch {
@@ -78,9 +89,9 @@ func (a *Adapter) move(m move, ifAbsent bool) error {
 		return err
 	case there && (isDir(&to) || ifAbsent):
 		return fault(backends.Exist, nil)
-	case there && isDir(&from):
+	case there && folder:
 		return fault(backends.NotDir, nil)
-	case isDir(&from) || ifAbsent:
+	case folder || ifAbsent:
 		// A plain rename would replace an empty folder that came into being this moment.
 		return renameNoReplace(m.src, m.name, m.dst, m.newName)
 	}

@@ -2,6 +2,8 @@ package local
 
 import (
 	"context"
+	"math"
+	"math/bits"
 	"os"
 	"strconv"
 	"time"
@@ -41,21 +43,38 @@ func (a *Adapter) setModTime(ctx context.Context, key string, t time.Time) error
 	if err := begin(ctx, key); err != nil {
 		return err
 	}
-	f, _, err := a.openObject(key)
+	f, st, err := a.openObject(key)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
 	if err := setTimes(f, t); err != nil {
+		_ = futimes(f, st.Mtim) // It may have become another time.
 		return err
 	}
 	return a.sync(f)
 }
 
-// setTimes goes by the descriptor: no link can be swapped in.
+// setTimes refuses a time that the file system turns into another, such as the last that it has room
+// for. A second more or less is FAT's, which has even ones only. It goes by the descriptor: no link
+// can be swapped in.
 func setTimes(f *os.File, t time.Time) error {
-	tv := unix.NsecToTimeval(t.UnixNano())
-	return eintr(func() error { return unix.Futimes(int(f.Fd()), []unix.Timeval{tv, tv}) })
+	ts, err := unix.TimeToTimespec(t)
+	if err != nil {
+		return fault(backends.InvalidName, errTime)
+	}
+	if err := eintr(func() error { return futimes(f, ts) }); err != nil {
+		return err
+	}
+	st, err := fstat(f)
+	if err != nil {
+		return err
+	}
+	sec, _ := st.Mtim.Unix()
+	if d := sec - t.Unix(); d < -1 || d > 1 {
+		return fault(backends.InvalidName, errTime)
+	}
+	return nil
 }
 
 // Available implements backends.CloudStorageAdapter: what an ordinary user may still write.
@@ -77,7 +96,17 @@ func (a *Adapter) available(ctx context.Context, dir string) (int64, error) {
 	if err := eintr(func() error { return unix.Fstatfs(f.fd(), &st) }); err != nil {
 		return 0, err
 	}
-	return int64(st.Bavail) * blockSize(&st), nil
+	return freeBytes(&st), nil
+}
+
+// product is that of two sizes, or the largest there is: some network file systems say of their room
+// that it is without end.
+func product(a, b uint64) int64 {
+	hi, lo := bits.Mul64(a, b)
+	if hi > 0 || lo > math.MaxInt64 {
+		return math.MaxInt64
+	}
+	return int64(lo)
 }
 
 // begin is how every method begins.

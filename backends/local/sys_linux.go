@@ -3,6 +3,7 @@ package local
 import (
 	"errors"
 	"os"
+	"strconv"
 
 	"golang.org/x/sys/unix"
 )
@@ -24,4 +25,14 @@ func reflink(dst, src *os.File) error {
 	return unix.IoctlFileClone(int(dst.Fd()), int(src.Fd()))
 }
 
-func blockSize(st *unix.Statfs_t) int64 { return int64(st.Frsize) }
+// futimes sets a file's times. Linux before 5.8 knows no way but the file's name in /proc.
+func futimes(f *os.File, t unix.Timespec) error {
+	fd, both := int(f.Fd()), []unix.Timespec{t, t}
+	err := unix.UtimesNanoAt(fd, "", both, unix.AT_EMPTY_PATH)
+	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOENT) {
+		return unix.UtimesNanoAt(unix.AT_FDCWD, "/proc/self/fd/"+strconv.Itoa(fd), both, 0)
+	}
+	return err
+}
+
+func freeBytes(st *unix.Statfs_t) int64 { return product(st.Bavail, uint64(st.Frsize)) }

@@ -14,4 +14,16 @@ func renameNoReplace(from *folder, name string, to *folder, newName string) erro
 
 func reflink(_, _ *os.File) error { return unix.ENOTSUP }
 
-func blockSize(st *unix.Statfs_t) int64 { return int64(st.Bsize) }
+func futimes(f *os.File, t unix.Timespec) error {
+	tv := unix.NsecToTimeval(int64(t.Nsec))
+	tv.Sec = t.Sec
+	return unix.Futimes(int(f.Fd()), []unix.Timeval{tv, tv})
+}
+
+// freeBytes: FreeBSD counts below zero when only the superuser may still write.
+func freeBytes(st *unix.Statfs_t) int64 {
+	if int64(st.Bavail) < 0 {
+		return 0
+	}
+	return product(uint64(st.Bavail), uint64(st.Bsize))
+}

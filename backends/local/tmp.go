@@ -25,11 +25,13 @@ type temporary struct {
 
 // create makes a temporary file. Between its making and its locking another process that starts up
 // may take it for a leftover: then it is locked by that process or has lost its name, and the next
-// one is tried.
+// one is tried. It has the mode of the object that it is going to be, less the operator's umask: as
+// long as it is in .sluice nobody else reaches it.
 func (a *Adapter) create() (*temporary, error) {
-	for {
+	// One that starts up again and again takes ten in a row; none takes a hundred.
+	for range 100 {
 		name := rand.Text()
-		fd, err := openAt(a.tmp, name, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL, 0o600)
+		fd, err := openAt(a.tmp, name, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL, fileMode)
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil, fault(backends.Misconfigured, errNoTmp)
 		}
@@ -49,6 +51,7 @@ func (a *Adapter) create() (*temporary, error) {
 			return nil, err
 		}
 	}
+	return nil, fault(backends.Misconfigured, errNoLock)
 }
 
 // discard closes the file and removes it unless it was published.
@@ -65,43 +68,39 @@ type condition struct {
 	ifVersion string
 }
 
-// publish gives the whole file its mode, its time and, when everything in it is on the disk, its
-// name. It is the only way in which an object comes into being.
+// publish gives the whole file its time and, when everything in it is where fsync wants it, its name.
+// It is the only way in which an object comes into being.
 func (a *Adapter) publish(ctx context.Context, t *temporary, key string, mod time.Time, c condition) (backends.Object, error) {
-	if err := t.Chmod(fileMode); err != nil {
-		return backends.Object{}, err
-	}
 	if !mod.IsZero() {
 		if err := setTimes(t.File, mod); err != nil {
 			return backends.Object{}, err
 		}
 	}
-	if err := a.sync(t.File); err != nil {
+	if err := a.settle(t.File); err != nil {
 		return backends.Object{}, err
 	}
 	if err := alive(ctx); err != nil {
 		return backends.Object{}, err
 	}
-	if err := a.name(t, key, c); err != nil {
+	st, err := fstat(t.File)
+	if err != nil {
 		return backends.Object{}, err
 	}
-	st, err := fstat(t.File)
-	return object(key, &st), err
+	if err := again(func() error { return a.name(t, key, c) }); err != nil {
+		return backends.Object{}, err
+	}
+	if named, err := fstat(t.File); err == nil {
+		return object(key, &named), nil
+	}
+	// No failure: it is published. Only its version, which the rename has changed, is not known.
+	obj := object(key, &st)
+	obj.Version = ""
+	return obj, nil
 }
 
 // name moves the file to key. The folder is opened now and not before the transfer: it may have
-// been renamed meanwhile, and the object belongs to where key leads. One that is removed between
-// the two steps is made again.
+// been renamed meanwhile, and the object belongs to where key leads.
 func (a *Adapter) name(t *temporary, key string, c condition) error {
-	for try := 1; ; try++ {
-		err := a.nameOnce(t, key, c)
-		if try == 3 || !errors.Is(err, unix.ENOENT) {
-			return err
-		}
-	}
-}
-
-func (a *Adapter) nameOnce(t *temporary, key string, c condition) error {
 	into, name, err := a.makeParent(key)
 	if err != nil {
 		return err
@@ -111,6 +110,7 @@ func (a *Adapter) nameOnce(t *temporary, key string, c condition) error {
 	err = a.place(t, into, name, c)
 	unlock()
 	if err != nil {
+		a.unmake(into.made)
 		return err
 	}
 	t.gone = true
@@ -145,4 +145,16 @@ func openAt(f *folder, name string, flags int, mode uint32) (fd int, err error) 
 // flock locks the open file without waiting; EWOULDBLOCK means that someone else has.
 func flock(f *os.File) error {
 	return eintr(func() error { return unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) })
+}
+
+// flush finds out what the system would say at the file's close. NFS, SMB and FUSE write back at each
+// close of a descriptor, and only then does a full disk or a dead server come to light.
+func flush(f *os.File) error {
+	return eintr(func() error {
+		fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+		if err != nil {
+			return err
+		}
+		return unix.Close(fd)
+	})
 }

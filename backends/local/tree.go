@@ -60,7 +60,7 @@ func (a *Adapter) unlink(key string, flags int) error {
 }
 
 func (a *Adapter) unlinkAt(f *folder, name string, flags int) error {
-	st, err := statAt(f.fd(), name)
+	st, err := a.lookAt(f, name)
 	switch {
 	case err != nil:
 		return err
@@ -84,5 +84,8 @@ func (a *Adapter) mkdir(ctx context.Context, dir string) error {
 	if dir == "" {
 		return fault(backends.Exist, errRoot)
 	}
-	return a.makeFolder(dir)
+	return again(func() error {
+		_, err := a.makeFolder(dir)
+		return err
+	})
 }
