@@ -171,7 +171,10 @@ func TestShutdownWithDeafClients(t *testing.T) {
 	late := time.NewTimer(15 * time.Second) // half of what one unread reply may take
 	defer late.Stop()
 	select {
-	case <-done:
+	case err := <-done:
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("Shutdown: %v", err)
+		}
 	case <-late.C:
 		t.Error("Shutdown waits for a client that does not read")
 	}
