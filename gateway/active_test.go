@@ -161,6 +161,15 @@ func TestPortsAreFreed(t *testing.T) {
 	}
 }
 
+// A PASV that fails for another reason gives its port back at once.
+func TestPortOfFailedPassive(t *testing.T) {
+	t.Parallel()
+	one, _ := ports(1)
+	f := start(t, one, func(o *gateway.Options) { o.Passive.PublicHost = "no.such.host.invalid" })
+	f.login().cmd(425, "PASV")
+	f.login().cmd(229, "EPSV")
+}
+
 // The connection of another host is closed, and the client's own is waited for.
 func TestPortStealing(t *testing.T) {
 	t.Parallel()

@@ -100,7 +100,8 @@ func dataReply(s *Session, c Command, r Reply) Reply {
 	s.settings.PassiveTransferPortRange, s.active = s.server.ports.getter(), netip.AddrPort{}
 	switch {
 	case r.Code == 421: // it stays, whatever the library calls it; clients hang up at 421
-		s.log.Warn("no passive port free", "command", c.Verb)
+		s.closeData() // it may have got as far as a listener
+		s.log.Warn("no passive port", "command", c.Verb, "err", r.Text)
 		return Reply{Code: 425, Text: "No port free for a data connection; try again"}
 	case r.Code == 229 && (c.Verb == "PORT" || c.Verb == "EPRT"):
 		return Reply{Code: 200, Text: c.Verb + " done"}

@@ -105,6 +105,14 @@ func (c *recordConn) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// Write is also called by TLS on its own account, when no reply has set a deadline.
+func (c *recordConn) Write(p []byte) (int, error) {
+	if err := c.Conn.SetWriteDeadline(time.Now().Add(replyTimeout)); err != nil {
+		return 0, err
+	}
+	return c.Conn.Write(p)
+}
+
 // startTLS takes the connection over to TLS, on the control goroutine. What the client sent in
 // clear behind AUTH could have been slipped in by someone else, so it ends the session.
 func (c *control) startTLS() error {

@@ -85,6 +85,7 @@ func (s *Session) closeData() {
 func (l *dataListener) Accept() (net.Conn, error) {
 	conn, err := l.open()
 	if err != nil {
+		_ = l.Close() // who comes later must not be taken for the next transfer
 		if t := l.session.control.transferInFlight(); t != nil {
 			_ = t.fail(fmt.Errorf("%w: %w", errNoData, err)) // the library replies before it says so
 		}
@@ -209,11 +210,16 @@ func (c *dataConn) handshake(ctx context.Context) error {
 	return nil
 }
 
+// linger says how any Close ends the connection: 0 with a reset, -1 in good order.
+func (c *dataConn) linger(sec int) {
+	if tcp, ok := c.wire.Conn.(*net.TCPConn); ok {
+		_ = tcp.SetLinger(sec)
+	}
+}
+
 // reset ends the connection so that its peer sees that something went wrong.
 func (c *dataConn) reset() {
-	if tcp, ok := c.wire.Conn.(*net.TCPConn); ok {
-		_ = tcp.SetLinger(0)
-	}
+	c.linger(0)
 	_ = c.wire.Conn.Close()
 }
 

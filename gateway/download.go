@@ -48,8 +48,12 @@ func (d *download) WriteTo(conn io.Writer) (n int64, err error) {
 // breakOff notes the failure of a download, and resets its connection: an orderly end would have a
 // client that goes by it keep a part for the whole.
 func (t *transfer) breakOff(conn any, err error) error {
-	if c, ok := conn.(*dataConn); ok && err != nil {
-		c.reset()
+	if c, ok := conn.(*dataConn); ok {
+		if err == nil {
+			c.linger(-1)
+		} else {
+			c.reset()
+		}
 	}
 	return t.fail(err)
 }
@@ -69,6 +73,7 @@ func (t *transfer) sink(conn io.Writer) (io.WriteCloser, error) {
 	if err != nil {
 		return nil, err
 	}
+	c.linger(0) // until it is whole, whoever closes it
 	if c.tls != nil {
 		t.gather(c)
 	}

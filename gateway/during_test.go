@@ -2,6 +2,7 @@ package gateway_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -226,6 +227,93 @@ func TestStaleDataConnection(t *testing.T) {
 	_ = conn.Close()
 	c.cmd(425, "STOR good")
 	equal(t, "file", f.read("good"), "precious")
+}
+
+// The same for what is refused before it is looked at.
+func TestRefusedLinesTakeTheirTransferAlong(t *testing.T) {
+	t.Parallel()
+	f := start(t)
+	for _, bad := range []string{"STOR", "STOR a\x00b", "STOR " + strings.Repeat("x", 5000)} {
+		f.put("good", "precious")
+		c := f.login()
+		conn := c.data()
+		c.cmd(350, "REST 4")
+		c.send(bad)
+		c.reply()
+		_ = conn.Close()
+		c.cmd(425, "STOR good")
+		equal(t, "file", f.read("good"), "precious")
+		c.cmd(350, "REST 4")
+		c.send(bad)
+		c.reply()
+		code, text := c.upload("STOR good", "new")
+		equal(t, text, code, 226)
+		equal(t, "file", f.read("good"), "new")
+		c.close()
+	}
+}
+
+// A client that connects after its time is too late: its end is not that of the next file.
+func TestLateDataConnection(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("waits for the time of a data connection to pass")
+	}
+	f := start(t)
+	f.put("good", "precious")
+	c := f.login()
+	if err := c.raw.SetDeadline(time.Now().Add(3 * patience)); err != nil {
+		t.Fatal(err)
+	}
+	addr := c.passive()
+	c.cmd(425, "STOR other") // after 30 seconds
+	if conn, err := net.Dial("tcp", addr); err == nil {
+		_ = conn.Close()
+		t.Error("the port is still open")
+	}
+	c.cmd(425, "STOR good")
+	equal(t, "file", f.read("good"), "precious")
+}
+
+// A download that is given up does not look whole to a client that goes by its data connection.
+func TestCutOffDownloads(t *testing.T) {
+	t.Parallel()
+	f := start(t, func(o *gateway.Options) {
+		o.Limits.DataStallTimeout = 300 * time.Millisecond
+		o.Tuning.SendBuffer = 8192
+	})
+	f.put("big", strings.Repeat("x", 32<<20))
+	for i := range 2000 {
+		f.put(fmt.Sprintf("many/%s%d", strings.Repeat("n", 200), i), "")
+	}
+	for _, cmd := range []string{"RETR big", "MLSD many"} {
+		c := f.login()
+		conn := c.data()
+		if err := conn.(*net.TCPConn).SetReadBuffer(4096); err != nil {
+			t.Fatal(err)
+		}
+		c.cmd(150, cmd)
+		c.want(426)
+		if n, err := io.Copy(io.Discard, conn); err == nil {
+			t.Errorf("%s: an orderly end after %d bytes", cmd, n)
+		}
+		c.close()
+	}
+	f = start(t)
+	f.put("big", strings.Repeat("x", 32<<20))
+	c := f.login()
+	conn := c.open("RETR big")
+	if _, err := io.ReadFull(conn, make([]byte, 1<<20)); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if err := f.server.Shutdown(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("Shutdown: %v", err)
+	}
+	if n, err := io.Copy(io.Discard, conn); err == nil {
+		t.Errorf("an orderly end after %d bytes", n)
+	}
 }
 
 // slow is an adapter whose Put and Open wait for leave, or for their context.

@@ -162,7 +162,7 @@ func (l *listing) WriteTo(conn io.Writer) (n int64, err error) {
 			continue
 		}
 		if _, err := out.Write(buf); err != nil {
-			return l.moved.Load(), l.fail(err)
+			return l.moved.Load(), l.breakOff(conn, err)
 		}
 		buf, flushed = buf[:0], time.Now()
 	}

@@ -22,6 +22,7 @@ const (
 	needsArg
 	keepsRest // may stand between REST or ALLO and their transfer
 	hidden    // an alias, not in HELP
+	transfers // uses up the data connection, REST and ALLO
 )
 
 const anytime = inClear | beforeLogin
@@ -71,13 +72,13 @@ func verbTable() map[string]verb {
 		"ALLO": {flags: needsArg | keepsRest, run: (*Session).allocate},
 
 		// Transfers (RFC 959 section 4.1.3, RFC 3659).
-		"RETR": {flags: needsArg | keepsRest, run: (*Session).transferVerb},
-		"STOR": {flags: needsArg | keepsRest, run: (*Session).transferVerb},
-		"APPE": {flags: needsArg | keepsRest, run: (*Session).transferVerb},
-		"STOU": {flags: keepsRest, run: (*Session).storeUnique, reply: storedAs},
-		"LIST": {flags: keepsRest, run: (*Session).listVerb},
-		"NLST": {flags: keepsRest, run: (*Session).listVerb},
-		"MLSD": {flags: keepsRest, run: (*Session).listVerb},
+		"RETR": {flags: needsArg | keepsRest | transfers, run: (*Session).transferVerb},
+		"STOR": {flags: needsArg | keepsRest | transfers, run: (*Session).transferVerb},
+		"APPE": {flags: needsArg | keepsRest | transfers, run: (*Session).transferVerb},
+		"STOU": {flags: keepsRest | transfers, run: (*Session).storeUnique, reply: storedAs},
+		"LIST": {flags: keepsRest | transfers, run: (*Session).listVerb},
+		"NLST": {flags: keepsRest | transfers, run: (*Session).listVerb},
+		"MLSD": {flags: keepsRest | transfers, run: (*Session).listVerb},
 		"MLST": {run: (*Session).mlst},
 		"ABOR": {flags: anytime, run: (*Session).abort},
 
