@@ -124,9 +124,7 @@ func (c *control) run(cmd Command) {
 			reply.then()
 		}
 	default:
-		if t := c.transferInFlight(); t != nil {
-			t.end() // the library will not hear of it
-		}
+		c.session.dropTransfer(seen.Verb)
 		c.finish(reply)
 	}
 }

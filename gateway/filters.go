@@ -60,18 +60,7 @@ func (audit) Reply(s *Session, c Command, r Reply, took time.Duration) Reply {
 // policy refuses what the session may not do now, whatever the verb would do with it.
 type policy struct{}
 
-// Command refuses. A transfer that is refused takes REST, ALLO and its data connection along: they
-// were for it, and the next one must not find them.
-func (p policy) Command(s *Session, c *Command) (Reply, bool) {
-	r, refused := p.refuse(s, c)
-	if refused && (c.Verb == verbTooLong || s.server.commands[c.Verb].flags&transfers != 0) {
-		s.rest, s.expected = 0, -1
-		s.closeData()
-	}
-	return r, refused
-}
-
-func (policy) refuse(s *Session, c *Command) (Reply, bool) {
+func (policy) Command(s *Session, c *Command) (Reply, bool) {
 	v, known := s.server.commands[c.Verb]
 	switch {
 	case c.Verb == verbTooLong:

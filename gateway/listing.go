@@ -46,14 +46,13 @@ func (t *transfer) openListing() (ftpserver.FileTransfer, error) {
 		return nil, err
 	}
 	// Names in NLST are as the client needs them to ask for the files from where it is.
-	inFolder, _ := path.Split(req.arg)
-	l.format = formatter(req, at, inFolder)
+	prefix, _ := path.Split(req.arg)
 	obj, err := t.session.stat(at)
 	dir, name := path.Split(req.path)
 	switch {
 	case err == nil && obj.Dir:
 		if req.arg != "" && req.arg != "." {
-			l.format = formatter(req, at, strings.TrimSuffix(req.arg, "/")+"/")
+			prefix = strings.TrimSuffix(req.arg, "/") + "/"
 		}
 		l.entries = t.session.children(t.ctx, at, backends.ListOptions{NamesOnly: req.verb == "NLST"})
 	case err == nil && req.verb == "MLSD":
@@ -61,10 +60,13 @@ func (t *transfer) openListing() (ftpserver.FileTransfer, error) {
 	case err == nil:
 		l.entries = func(yield func(backends.Object, error) bool) { yield(obj, nil) }
 	case backends.KindOf(err) == backends.NotExist && req.verb != "MLSD" && hasGlob(name):
-		return l, l.openGlob(path.Clean(dir), name)
+		if err := l.openGlob(path.Clean(dir), name); err != nil {
+			return nil, err
+		}
 	default:
 		return nil, err
 	}
+	l.format = formatter(req, at, prefix)
 	return l, nil
 }
 

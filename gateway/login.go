@@ -137,7 +137,7 @@ func (s *Session) protect(c *Command) (Reply, bool) {
 		return Reply{Code: 534, Text: "Data connections must be protected: PROT P"}, true
 	case level == "P" || level == "C":
 		s.private = level == "P"
-		return Reply{Code: 200, Text: "Data connections: " + map[bool]string{true: "protected", false: "in clear"}[s.private]}, true
+		return Reply{Code: 200, Text: "Data connections: " + onOff(s.private, "protected", "in clear")}, true
 	case level == "S" || level == "E":
 		return Reply{Code: 536, Text: "TLS knows P and C only"}, true
 	}

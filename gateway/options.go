@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"crypto/tls"
 	"log/slog"
 	"time"
 
@@ -39,13 +38,6 @@ type TLSOptions struct {
 	Certificates *Certificates
 	// MinVersion is tls.VersionTLS12 (default) or tls.VersionTLS13.
 	MinVersion uint16
-}
-
-func (o TLSOptions) minVersion() uint16 {
-	if o.MinVersion == 0 {
-		return tls.VersionTLS12
-	}
-	return o.MinVersion
 }
 
 // TLSMode says what is done without TLS.

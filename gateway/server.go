@@ -75,6 +75,7 @@ func (o *Options) complete() error {
 	o.Limits.LoginTimeout = cmp.Or(o.Limits.LoginTimeout, 30*time.Second)
 	o.Tuning.BufferSize = cmp.Or(o.Tuning.BufferSize, 256<<10)
 	o.TLS.Mode = cmp.Or(o.TLS.Mode, TLSRequired)
+	o.TLS.MinVersion = cmp.Or(o.TLS.MinVersion, tls.VersionTLS12)
 	o.ASCII = cmp.Or(o.ASCII, ASCIIConvert)
 	p := o.Passive
 	switch {

@@ -90,7 +90,7 @@ func (c *Certificates) get(hello *tls.ClientHelloInfo) (*tls.Certificate, error)
 func controlTLS(o TLSOptions) *tls.Config {
 	return &tls.Config{
 		GetCertificate: o.Certificates.get,
-		MinVersion:     o.minVersion(),
+		MinVersion:     o.MinVersion,
 	}
 }
 

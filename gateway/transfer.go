@@ -187,8 +187,7 @@ func (t *transfer) failure() error {
 	return t.flight.err
 }
 
-// wrapRead and wrapWrite put the agreed codecs on a connection.
-
+// wrapRead puts the agreed codecs on what an upload reads; sink does for what goes out.
 func (t *transfer) wrapRead(r io.Reader) io.Reader {
 	if t.deflate {
 		r = newInflater(r)

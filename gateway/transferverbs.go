@@ -17,13 +17,25 @@ func (s *Session) ready() (Reply, bool) {
 	s.mu.Unlock()
 	switch {
 	case s.server.opts.TLS.Mode == TLSRequired && !s.private:
-		s.rest, s.expected = 0, -1 // they were for this transfer
 		return Reply{Code: 522, Text: "Data connections must be protected: send PBSZ 0 and PROT P"}, false
 	case data == nil || data.used():
-		s.rest, s.expected = 0, -1
 		return Reply{Code: 425, Text: "Use PASV or EPSV first"}, false
 	}
 	return Reply{}, true
+}
+
+// dropTransfer is called for a command that was answered before the library saw it. A transfer that is
+// refused takes REST, ALLO and its data connection along: they were for it, and the next one must
+// not find them.
+func (s *Session) dropTransfer(verb string) {
+	if verb != verbTooLong && s.server.commands[verb].flags&transfers == 0 {
+		return
+	}
+	s.rest, s.expected = 0, -1
+	s.closeData()
+	if t := s.control.transferInFlight(); t != nil {
+		t.end() // a panic came after begin
+	}
 }
 
 // transferVerb readies RETR, STOR and APPE.
