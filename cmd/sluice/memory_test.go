@@ -2,15 +2,24 @@ package main
 
 import (
 	"context"
+	"os"
 	"runtime"
+	"runtime/debug"
+	"runtime/metrics"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 )
 
-// A burst of sessions is followed by one collection, and the quiet after it by none.
+// A burst of sessions is followed by one collection, and the quiet after it by none. While there are
+// many the collector leaves less room, and afterwards as much as before.
 func TestTrimMemory(t *testing.T) {
+	t.Setenv("GOGC", "") // which puts back what it was before
+	if err := os.Unsetenv("GOGC"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { debug.SetGCPercent(headroom) })
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		var n atomic.Int64
@@ -19,7 +28,15 @@ func TestTrimMemory(t *testing.T) {
 			trimMemory(ctx, func() int { return int(n.Load()) })
 			close(done)
 		}()
-		for _, step := range []struct{ sessions, forced int }{{10, 0}, {600, 1}, {900, 0}, {1100, 1}, {0, 0}, {499, 0}, {500, 1}} {
+		for _, step := range []struct{ sessions, forced, percent int }{
+			{10, 0, headroom},
+			{600, 1, tightHeadroom},
+			{900, 0, tightHeadroom},
+			{1100, 1, tightHeadroom},
+			{0, 0, headroom},
+			{499, 0, headroom},
+			{500, 1, tightHeadroom},
+		} {
 			n.Store(int64(step.sessions))
 			before := forcedCollections()
 			<-time.After(trimInterval) // of the bubble's clock
@@ -27,10 +44,32 @@ func TestTrimMemory(t *testing.T) {
 			if got := forcedCollections() - before; int(got) != step.forced {
 				t.Errorf("%d sessions: %d collections, want %d", step.sessions, got, step.forced)
 			}
+			if got := collectorPercent(); got != step.percent {
+				t.Errorf("%d sessions: the collector leaves %d %%, want %d", step.sessions, got, step.percent)
+			}
 		}
 		cancel()
 		<-done
 	})
+}
+
+// What the operator chose for the collector is left alone.
+func TestTrimMemoryLeavesGOGC(t *testing.T) {
+	t.Setenv("GOGC", "100")
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), 3*headroomInterval)
+		defer cancel()
+		trimMemory(ctx, func() int { return manySessions })
+		if got := collectorPercent(); got != headroom {
+			t.Errorf("the collector leaves %d %%, want %d", got, headroom)
+		}
+	})
+}
+
+func collectorPercent() int {
+	s := []metrics.Sample{{Name: "/gc/gogc:percent"}}
+	metrics.Read(s)
+	return int(s[0].Value.Uint64())
 }
 
 func forcedCollections() uint32 {
