@@ -1,13 +1,13 @@
+// No client of FTP speaks Multipath TCP, and a listener for every transfer makes its sockets dear:
+// 2 % of the CPU of a small file.
+//
+//go:debug multipathtcp=0
+
 // Command sluice is an FTPS gateway: FTP on one side, objects in a store on the other.
 //
 // It is the only place that knows every package of Sluice: it reads the configuration, builds what
 // it describes, listens, and turns signals and errors into an orderly end and an exit code.
 package main
-
-// No client of FTP speaks Multipath TCP, and a listener for every transfer makes its sockets dear:
-// 2 % of the CPU of a small file.
-//
-//go:debug multipathtcp=0
 
 import (
 	"context"
