@@ -99,11 +99,15 @@ type CloudStorageAdapter interface {
 
 // Capabilities tells what a store can do, so that FEAT and the refusals at start-up are truthful.
 type Capabilities struct {
-	// Ordered: List yields in key order (bytewise).
+	// Ordered: List yields in key order, bytewise, a folder as if its key ended with a slash.
 	Ordered bool
+	// Flat: an object and a folder may have one key, and an object may be below another. The
+	// adapter makes neither a folder over an object nor an object over a folder; others may.
+	Flat bool
 	// Offset: PutOptions.Offset may be more than 0.
 	Offset bool
-	// IfAbsent: Put, Copy and Rename can be told not to replace anything, atomically.
+	// IfAbsent: Put, Copy and Rename can be told not to replace anything, atomically, and Put to
+	// replace only one version.
 	IfAbsent bool
 	// ModTime: SetModTime works and PutOptions.ModTime is kept.
 	ModTime bool

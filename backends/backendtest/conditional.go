@@ -92,6 +92,11 @@ func testIfVersion(f *fixture) {
 		f.Skip("the store has no versions")
 	}
 	next, err := f.Adapter.Put(f.ctx, "o", plain(content(10, 2)), backends.PutOptions{IfVersion: obj.Version})
+	if !f.caps.IfAbsent {
+		f.wantKind("IfVersion", err, backends.Unsupported)
+		f.wantContent("o", content(10, 1))
+		return
+	}
 	if err != nil {
 		f.Fatalf("over its own version: %v", err)
 	}

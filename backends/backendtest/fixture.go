@@ -162,13 +162,21 @@ func (f *fixture) list(dir string, o backends.ListOptions) map[string]backends.O
 		if _, twice := all[obj.Key]; twice {
 			f.Errorf("list %q yields %q twice", dir, obj.Key)
 		}
-		if f.caps.Ordered && obj.Key < last {
+		if f.caps.Ordered && place(obj) < last {
 			f.Errorf("list %q yields %q after %q", dir, obj.Key, last)
 		}
-		last = obj.Key
+		last = place(obj)
 		all[obj.Key] = obj
 	}
 	return all
+}
+
+// place is what a listing in order is ordered by.
+func place(obj backends.Object) string {
+	if obj.Dir {
+		return obj.Key + "/"
+	}
+	return obj.Key
 }
 
 // names is a listing as sorted names, those of folders with a slash.

@@ -141,7 +141,7 @@ func (m *memory) list(ctx context.Context, dir string, o backends.ListOptions) (
 			all = append(all, n.object(key))
 		}
 	}
-	slices.SortFunc(all, func(a, b backends.Object) int { return strings.Compare(a.Key, b.Key) })
+	slices.SortFunc(all, func(a, b backends.Object) int { return strings.Compare(place(a), place(b)) })
 	return all, nil
 }
 

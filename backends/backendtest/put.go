@@ -233,10 +233,25 @@ func testPutOnFolder(f *fixture) {
 	f.put("full/o", nil)
 	before := f.tree()
 	for _, key := range []string{"", "empty", "full"} {
-		_, err := f.Adapter.Put(f.ctx, key, unreadable{f}, backends.PutOptions{})
+		// A store that is asked meanwhile may read a part, but not the whole of a long upload.
+		r := &endless{left: 1 << 30}
+		_, err := f.Adapter.Put(f.ctx, key, r, backends.PutOptions{})
 		f.wantKind("put on folder "+key, err, backends.IsDir)
+		if r.left <= 0 {
+			f.Errorf("put on folder %q read the whole upload before it was refused", key)
+		}
 	}
 	f.wantTree(before)
+}
+
+// endless is an upload that takes longer than any test.
+type endless struct{ left int }
+
+func (e *endless) Read(p []byte) (int, error) {
+	if e.left -= len(p); e.left <= 0 {
+		return 0, io.EOF
+	}
+	return len(p), nil
 }
 
 // unreadable is for a Put that is to be refused before the transfer.

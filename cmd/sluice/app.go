@@ -34,7 +34,8 @@ type server interface {
 
 // newApp opens everything that c names. The caller has to Close it.
 func newApp(ctx context.Context, c *config, log *slog.Logger) (*app, error) {
-	r, err := open(c, log)
+	limitMemory(log)
+	r, err := open(ctx, c, log)
 	if err != nil {
 		return nil, err
 	}
@@ -93,7 +94,7 @@ const watchGrace = time.Second
 func (a *app) watch(ctx context.Context, forced <-chan struct{}) <-chan struct{} {
 	var g sync.WaitGroup
 	g.Go(func() { (&reloader{log: a.log, sources: a.resources.sources}).watch(ctx, forced) })
-	g.Go(func() { trimMemory(ctx, a.server.Sessions) })
+	g.Go(func() { trimMemory(ctx, a.server.Sessions, a.resources.memory) })
 	done := make(chan struct{})
 	go func() {
 		g.Wait()

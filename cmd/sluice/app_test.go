@@ -256,7 +256,7 @@ func TestOpenClosesAfterError(t *testing.T) {
 	c.stores["a"] = &localStore{Root: dir}
 	c.stores["b"] = &localStore{Root: filepath.Join(dir, "missing")}
 	before := openFiles(t)
-	_, err := open(c, slog.New(slog.DiscardHandler))
+	_, err := open(t.Context(), c, slog.New(slog.DiscardHandler))
 	if err == nil || !strings.Contains(err.Error(), "backends.b.root: ") || !strings.Contains(err.Error(), "users_file: ") {
 		t.Error(err)
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -28,7 +29,7 @@ func checkCommand() *cobra.Command {
 			if file == "" {
 				return usage(c, "--config is missing")
 			}
-			summary, warnings, err := check(file, time.Now())
+			summary, warnings, err := check(c.Context(), file, time.Now())
 			for _, w := range warnings {
 				fmt.Fprintln(c.ErrOrStderr(), w)
 			}
@@ -45,13 +46,13 @@ func checkCommand() *cobra.Command {
 
 // check looks at what can be looked at even when something else is wrong, so that one run tells it
 // all.
-func check(file string, now time.Time) (summary string, warnings []warning, err error) {
+func check(ctx context.Context, file string, now time.Time) (summary string, warnings []warning, err error) {
 	c, err := loadConfig(file, os.LookupEnv)
 	if c == nil {
 		return "", nil, err
 	}
 	r := &resources{}
-	err = errors.Join(err, examineBackends(c), r.openUsers(c), r.openCertificates(c))
+	err = errors.Join(err, examineBackends(ctx, c), r.openUsers(c), r.openCertificates(c))
 	ending, expired := checkValidity(c, now)
 	warnings = append(r.warnings(c), ending...)
 	if err := errors.Join(err, expired); err != nil {
@@ -60,12 +61,16 @@ func check(file string, now time.Time) (summary string, warnings []warning, err 
 	return fmt.Sprintf("%s: ok (backends: %d, users: %d)", file, len(c.stores), len(r.users.Users())), warnings, nil
 }
 
-func examineBackends(c *config) error {
+func examineBackends(ctx context.Context, c *config) error {
+	memory, err := c.budget()
+	if err != nil {
+		return err
+	}
 	var errs []error
 	for _, name := range slices.Sorted(maps.Keys(c.stores)) {
 		s := c.stores[name]
-		if err := s.examine(settings{bufferSize: int(c.Tuning.BufferSize)}); err != nil {
-			errs = append(errs, c.fault("backends."+name+"."+s.where(), err, ""))
+		if err := s.examine(ctx, settings{bufferSize: int(c.Tuning.BufferSize), memory: memory}); err != nil {
+			errs = append(errs, c.fault("backends."+name+"."+s.where(err), err, ""))
 		}
 	}
 	return errors.Join(errs...)

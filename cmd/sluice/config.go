@@ -18,6 +18,7 @@ type config struct {
 	Listen        listenConfig            `yaml:"listen"`
 	Passive       passiveConfig           `yaml:"passive"`
 	TLS           tlsConfig               `yaml:"tls"`
+	MemoryBudget  size                    `yaml:"memory_budget"`
 	Limits        limitsConfig            `yaml:"limits"`
 	Tuning        tuningConfig            `yaml:"tuning"`
 	TransferEOF   gateway.EOFPolicy       `yaml:"transfer_eof"`

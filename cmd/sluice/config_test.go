@@ -118,9 +118,10 @@ func TestConfigProblems(t *testing.T) {
 		"empty": {"", `F:1:1: tls.cert_file: missing, and key_file too; name the PEM files of a certificate and its key
 F:1:1: backends: missing; there has to be one, like disk: {type: local, root: ./data}
 F:1:1: users_file: missing; name the file with the users, like users.yaml`},
-		"key of a later version": {tlsOK + "memory_budget: 1MiB\nlimits: {connections: 5}" + rest, `F:2:1: memory_budget: unknown key; known here are listen, passive, tls, limits, tuning, transfer_eof, ascii, active_mode, shutdown_grace, log, backends, users_file
+		"key of a later version": {tlsOK + "audit_log: {path: a}\nlimits: {connections: 5}" + rest, `F:2:1: audit_log: unknown key; known here are listen, passive, tls, memory_budget, limits, tuning, transfer_eof, ascii, active_mode, shutdown_grace, log, backends, users_file
 F:3:10: limits.connections: unknown key; known here are idle_timeout, data_stall_timeout, login_timeout`},
-		"no listener": {tlsOK + "listen: {ftp: '', ftps: ''}" + rest, `F:2:10: listen: nothing to listen on; give ftp or ftps an address, like :2121`},
+		"little memory": {tlsOK + "memory_budget: 1MiB" + rest, `F:2:16: memory_budget: 1MiB is not within 16MiB and 16GiB; 0 is a quarter of the memory limit`},
+		"no listener":   {tlsOK + "listen: {ftp: '', ftps: ''}" + rest, `F:2:10: listen: nothing to listen on; give ftp or ftps an address, like :2121`},
 		"addresses": {tlsOK + "listen: {ftp: '2121', ftps: ':ftps'}" + rest, `F:2:15: listen.ftp: "2121" is not an address; write it like :2121 or 127.0.0.1:2121
 F:2:29: listen.ftps: "ftps" is not a port; it is a number up to 65535`},
 		"address hosts": {tlsOK + "listen: {ftp: '127.0.0:2121', ftps: '[::1]:70000'}" + rest, `F:2:15: listen.ftp: "127.0.0" is neither an IP address nor a name
@@ -156,8 +157,8 @@ F:2:57: tuning.so_sndbuf: "64KB" is not a size; write bytes like 65536, or 256Ki
 		"huge":    {tlsOK + "tuning: {so_rcvbuf: 4294967295GiB}" + rest, `F:2:21: tuning.so_rcvbuf: 4294967295GiB is not within 4KiB and 1GiB; 0 leaves it to the system`},
 		"boolean": {tlsOK + "active_mode: yes" + rest, `F:2:14: active_mode: "yes" is neither true nor false`},
 		"backends": {tlsOK + "backends:\n  a b: {type: local, root: x}\n  c: {root: x}\n  d: local\n  e: {type: local, root: x, fsync: sometimes}\nusers_file: u", `F:3:9: backends.a b: "a b" is not a name; use letters, digits, - and _
-F:4:7: backends.c.type: missing; name one of local
-F:5:6: backends.d.type: missing; name one of local
+F:4:7: backends.c.type: missing; name one of local, s3
+F:5:6: backends.d.type: missing; name one of local, s3
 F:6:36: backends.e.fsync: "sometimes" is not a choice; there are always, never`},
 		"one root": {tlsOK + "backends:\n  b: {type: local, root: x/../data/}\n  a: {type: local, root: ./data}\n  c: {type: local, root: dat}\nusers_file: u", `F:3:26: backends.b.root: the folder of backends.a already; use that one, with a prefix in the users' mounts`},
 		"environment": {tlsOK + "passive: {ports: '${PORTS}', public_host: '${1}'}\nusers_file: ${NONE}\nbackends: {disk: {type: '${TYPE}', root: '${ROOT:-data'}}", `F:2:18: passive.ports: "9-1" begins after it ends; write the lower port first

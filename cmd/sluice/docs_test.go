@@ -70,8 +70,10 @@ func keys(into map[string]string, prefix string, v reflect.Value) {
 			keys(into, prefix+name+".", f)
 		case f.Kind() == reflect.Slice:
 			keys(into, prefix+name+"[].", reflect.New(f.Type().Elem()).Elem())
-		case f.Kind() == reflect.Map:
+		case f.Kind() == reflect.Map && f.Type().Elem().Kind() != reflect.String:
 			// The keys below are those of the kinds.
+		case f.Kind() == reflect.Map:
+			into[prefix+name] = ""
 		default:
 			into[prefix+name] = fmt.Sprint(f)
 		}

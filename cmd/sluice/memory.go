@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/KimMachineGun/automemlimit/memlimit"
+
+	"github.com/sluice-ftp/sluice/backends/pages"
 )
 
 // limitMemory tells the garbage collector of the container's limit, which it does not see itself.
@@ -19,6 +21,31 @@ func limitMemory(log *slog.Logger) {
 		return
 	}
 	log.Info("memory limit", "bytes", limit)
+}
+
+const (
+	// budgetShare of the memory limit is for transfers into and out of remote stores: a quarter.
+	budgetShare = 4
+	// defaultBudget is for where there is no limit.
+	defaultBudget = 256 << 20
+	// mostBudget is more than anyone needs.
+	mostBudget = 1 << 34
+)
+
+// budget makes the memory budget of a configuration: what it says, or a share of the memory limit.
+func (c *config) budget() (*pages.Budget, error) {
+	bytes := int64(c.MemoryBudget)
+	if bytes == 0 {
+		bytes = defaultBudget
+		if limit := debug.SetMemoryLimit(-1); limit != math.MaxInt64 {
+			bytes = min(max(limit/budgetShare, pages.MinBudget), mostBudget)
+		}
+	}
+	b, err := pages.New(bytes)
+	if err != nil {
+		return nil, c.fault("memory_budget", err, "")
+	}
+	return b, nil
 }
 
 const (
@@ -38,8 +65,9 @@ const (
 
 // trimMemory keeps the memory of many idle sessions near what they hold, until ctx ends. The
 // collector would leave as much again for garbage to come, and idle sessions make none: with many of
-// them it leaves a third, and what the handshakes of a burst left behind is given back at once.
-func trimMemory(ctx context.Context, sessions func() int) {
+// them it leaves a third, and what the handshakes of a burst left behind is given back at once. So
+// are the pages of transfers that have ended.
+func trimMemory(ctx context.Context, sessions func() int, memory *pages.Budget) {
 	tick := time.NewTicker(headroomInterval)
 	defer tick.Stop()
 	_, chosen := os.LookupEnv("GOGC") // by the operator, who knows better
@@ -61,6 +89,7 @@ func trimMemory(ctx context.Context, sessions func() int) {
 			continue
 		}
 		next = now.Add(trimInterval)
+		memory.Trim()
 		if n-trimmed >= trimStep {
 			debug.FreeOSMemory()
 			trimmed = n

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/sluice-ftp/sluice/backends/pages"
 )
 
 // A burst of sessions is followed by one collection, and the quiet after it by none. While there are
@@ -20,12 +22,13 @@ func TestTrimMemory(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { debug.SetGCPercent(headroom) })
+	memory := testBudget(t)
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		var n atomic.Int64
 		done := make(chan struct{})
 		go func() {
-			trimMemory(ctx, func() int { return int(n.Load()) })
+			trimMemory(ctx, func() int { return int(n.Load()) }, memory)
 			close(done)
 		}()
 		for _, step := range []struct{ sessions, forced, percent int }{
@@ -56,14 +59,24 @@ func TestTrimMemory(t *testing.T) {
 // What the operator chose for the collector is left alone.
 func TestTrimMemoryLeavesGOGC(t *testing.T) {
 	t.Setenv("GOGC", "100")
+	memory := testBudget(t)
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 3*headroomInterval)
 		defer cancel()
-		trimMemory(ctx, func() int { return manySessions })
+		trimMemory(ctx, func() int { return manySessions }, memory)
 		if got := collectorPercent(); got != headroom {
 			t.Errorf("the collector leaves %d %%, want %d", got, headroom)
 		}
 	})
+}
+
+func testBudget(t *testing.T) *pages.Budget {
+	t.Helper()
+	b, err := pages.New(pages.MinBudget)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
 }
 
 func collectorPercent() int {

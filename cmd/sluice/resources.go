@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/sluice-ftp/sluice/auth"
 	"github.com/sluice-ftp/sluice/backends"
+	"github.com/sluice-ftp/sluice/backends/pages"
 	"github.com/sluice-ftp/sluice/gateway"
 	"github.com/sluice-ftp/sluice/yamlfile"
 )
@@ -21,6 +23,8 @@ import (
 type resources struct {
 	backends map[string]backends.CloudStorageAdapter
 	users    *auth.File
+	// memory is what transfers into and out of remote stores share.
+	memory *pages.Budget
 	// certs is nil when there is no TLS.
 	certs *gateway.Certificates
 	// sources are the files among them that are read again when they change.
@@ -28,9 +32,9 @@ type resources struct {
 }
 
 // open opens what c names. It reports everything that is wrong and then leaves nothing open.
-func open(c *config, log *slog.Logger) (*resources, error) {
+func open(ctx context.Context, c *config, log *slog.Logger) (*resources, error) {
 	r := &resources{backends: map[string]backends.CloudStorageAdapter{}}
-	err := errors.Join(r.openBackends(c, log), r.openUsers(c), r.openCertificates(c))
+	err := errors.Join(r.openBackends(ctx, c, log), r.openUsers(c), r.openCertificates(c))
 	if err != nil {
 		return nil, errors.Join(err, r.Close())
 	}
@@ -61,15 +65,20 @@ func (r *resources) Close() error {
 	return errors.Join(errs...)
 }
 
-func (r *resources) openBackends(c *config, log *slog.Logger) error {
+func (r *resources) openBackends(ctx context.Context, c *config, log *slog.Logger) error {
+	var err error
+	if r.memory, err = c.budget(); err != nil {
+		return err
+	}
 	var errs []error
 	for _, name := range slices.Sorted(maps.Keys(c.stores)) {
-		b, err := c.stores[name].open(settings{
+		b, err := c.stores[name].open(ctx, settings{
 			log:        log.With("backend", name),
 			bufferSize: int(c.Tuning.BufferSize),
+			memory:     r.memory,
 		})
 		if err != nil {
-			errs = append(errs, c.fault("backends."+name+"."+c.stores[name].where(), err, ""))
+			errs = append(errs, c.fault("backends."+name+"."+c.stores[name].where(err), err, ""))
 			continue
 		}
 		r.backends[name] = b

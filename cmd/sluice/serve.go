@@ -76,7 +76,6 @@ func serveDemo(cmd *cobra.Command, o demoOptions) error {
 
 // serve runs a until it is told to end.
 func serve(ctx context.Context, a *app) error {
-	limitMemory(a.log)
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 	defer signal.Stop(signals)

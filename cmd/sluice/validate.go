@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sluice-ftp/sluice/backends/pages"
 	"github.com/sluice-ftp/sluice/gateway"
 	"github.com/sluice-ftp/sluice/yamlfile"
 )
@@ -33,6 +34,10 @@ func (v validator) config(c *config) {
 	v.tls(&c.TLS)
 	v.limits(c)
 	v.tuning(c.Tuning)
+	if c.MemoryBudget != 0 && (c.MemoryBudget < pages.MinBudget || c.MemoryBudget > mostBudget) {
+		v.problem("memory_budget", "%s is not within %s and %s; 0 is a quarter of the memory limit",
+			c.MemoryBudget, size(pages.MinBudget), size(mostBudget))
+	}
 	oneOf(v, "transfer_eof", c.TransferEOF, gateway.EOFDefault, gateway.EOFStrict, gateway.EOFAlive, gateway.EOFOff)
 	oneOf(v, "ascii", c.ASCII, gateway.ASCIIConvert, gateway.ASCIIBinary)
 	oneOf(v, "log.level", c.Log.Level, "debug", "info", "warn", "error")

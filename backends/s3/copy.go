@@ -1,0 +1,274 @@
+package s3
+
+import (
+	"context"
+	"crypto/rand"
+	"maps"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/sluice-ftp/sluice/backends"
+)
+
+const (
+	// maxCopy is the largest object that S3 copies by one request.
+	maxCopy = 5 * gib
+	// copyPart is what one request copies of a larger one.
+	copyPart = 512 * mib
+	// copiers is how many of them are on their way at once.
+	copiers = 16
+)
+
+// copying is the patience with a copy: the store works for minutes, and is silent meanwhile.
+var copying = patience{attempt: 10 * time.Minute, total: 15 * time.Minute}
+
+// Copy implements backends.CloudStorageAdapter.
+func (a *Adapter) Copy(ctx context.Context, from, to string, o backends.CopyOptions) (backends.Object, error) {
+	obj, err := a.copy(ctx, from, to, o)
+	return obj, translate("copy", from, err)
+}
+
+func (a *Adapter) copy(ctx context.Context, from, to string, o backends.CopyOptions) (backends.Object, error) {
+	var none backends.Object
+	if err := a.begin(ctx, from, to); err != nil {
+		return none, err
+	}
+	if o.IfAbsent && !a.Capabilities().IfAbsent {
+		return none, fault(backends.Unsupported, nil)
+	}
+	if from == "" || to == "" {
+		return none, fault(backends.IsDir, nil)
+	}
+	asking, cancel := context.WithCancel(ctx)
+	defer cancel()
+	folder := a.ask(asking, to)
+	head, err := a.head(ctx, from)
+	f := <-folder
+	switch {
+	case isMissing(err):
+		return none, a.isFolder(ctx, from, err)
+	case err != nil:
+		return none, err
+	case f.err != nil:
+		return none, f.err
+	case f.exists:
+		return none, fault(backends.IsDir, nil)
+	}
+	return a.copyObject(ctx, object(from, head), head, to, o.IfAbsent)
+}
+
+// copyObject copies one version, which head describes. The new object gets the time of the old.
+func (a *Adapter) copyObject(
+	ctx context.Context, from backends.Object, head *s3.HeadObjectOutput, to string, ifAbsent bool,
+) (backends.Object, error) {
+	c := &objectCopy{adapter: a, from: from, head: head, to: to, ifAbsent: ifAbsent, token: rand.Text()}
+	c.metadata = maps.Clone(head.Metadata)
+	if c.metadata == nil {
+		c.metadata = map[string]string{}
+	}
+	c.metadata[metaModTime] = formatModTime(from.ModTime)
+	c.metadata[metaToken] = c.token
+	etag, err := c.run(ctx)
+	if err != nil {
+		return backends.Object{}, err
+	}
+	return backends.Object{Key: to, Size: from.Size, ModTime: from.ModTime, Version: aws.ToString(etag)}, nil
+}
+
+// objectCopy is one object being copied.
+type objectCopy struct {
+	adapter  *Adapter
+	from     backends.Object
+	head     *s3.HeadObjectOutput
+	to       string
+	ifAbsent bool
+	token    string
+	metadata map[string]string
+}
+
+func (c *objectCopy) run(ctx context.Context) (etag *string, err error) {
+	a := c.adapter
+	switch {
+	case c.from.Size <= a.maxCopy && (!c.ifAbsent || a.Profile.ConditionalCopy):
+		etag, err = c.whole(ctx)
+	case c.from.Size == 0:
+		etag, err = c.empty(ctx)
+	case !a.Profile.PartCopy:
+		err = fault(backends.Unsupported, nil)
+	default:
+		etag, err = c.parts(ctx)
+	}
+	if kind, _ := classify(err); c.ifAbsent && kind == backends.Conflict {
+		return nil, fault(backends.Exist, err)
+	}
+	return etag, err
+}
+
+// source names what is copied: https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
+func (c *objectCopy) source() *string {
+	elements := strings.Split(c.adapter.full(c.from.Key), "/")
+	for i, e := range elements {
+		elements[i] = strings.ReplaceAll(url.QueryEscape(e), "+", "%20")
+	}
+	return aws.String(url.QueryEscape(c.adapter.Bucket) + "/" + strings.Join(elements, "/"))
+}
+
+func (c *objectCopy) absent() *string {
+	if c.ifAbsent {
+		return aws.String("*")
+	}
+	return nil
+}
+
+// whole copies by one request.
+func (c *objectCopy) whole(ctx context.Context) (*string, error) {
+	a := c.adapter
+	in := &s3.CopyObjectInput{
+		Bucket: &a.Bucket, Key: aws.String(a.full(c.to)), CopySource: c.source(), CopySourceIfMatch: &c.from.Version,
+		IfNoneMatch: c.absent(), RequestPayer: a.payer(),
+		MetadataDirective: types.MetadataDirectiveReplace, Metadata: c.metadata,
+		ContentType: c.head.ContentType, ContentEncoding: c.head.ContentEncoding, ContentLanguage: c.head.ContentLanguage,
+		ContentDisposition: c.head.ContentDisposition, CacheControl: c.head.CacheControl,
+		StorageClass: a.class(), ServerSideEncryption: a.sse(), SSEKMSKeyId: a.kmsKey(), BucketKeyEnabled: a.bucketKey(),
+		ACL: a.acl(),
+	}
+	return a.publish(ctx, c.to, c.token, copying, func(ctx context.Context) (*string, error) {
+		out, err := a.client.CopyObject(ctx, in)
+		if err != nil {
+			return nil, err
+		}
+		if out.CopyObjectResult == nil {
+			return nil, errNoVersion
+		}
+		return out.CopyObjectResult.ETag, nil
+	})
+}
+
+// empty writes an object of no bytes: there is nothing to copy parts of.
+func (c *objectCopy) empty(ctx context.Context) (*string, error) {
+	a := c.adapter
+	in := &s3.PutObjectInput{
+		Bucket: &a.Bucket, Key: aws.String(a.full(c.to)), ContentLength: aws.Int64(0), IfNoneMatch: c.absent(),
+		Metadata: c.metadata, ContentType: c.head.ContentType, StorageClass: a.class(),
+		ServerSideEncryption: a.sse(), SSEKMSKeyId: a.kmsKey(), BucketKeyEnabled: a.bucketKey(),
+		ACL: a.acl(), Tagging: a.tags(), RequestPayer: a.payer(),
+	}
+	return a.publish(ctx, c.to, c.token, asking, func(ctx context.Context) (*string, error) {
+		out, err := a.client.PutObject(ctx, in)
+		if err != nil {
+			return nil, err
+		}
+		return out.ETag, nil
+	})
+}
+
+// parts copies in parts, several at once. It is also the way to copy if nothing is there on a server
+// that only knows conditions for uploads.
+func (c *objectCopy) parts(ctx context.Context) (etag *string, err error) {
+	a := c.adapter
+	in := a.newUpload(c.to, c.metadata)
+	in.ContentType, in.ContentEncoding, in.ContentLanguage = c.head.ContentType, c.head.ContentEncoding, c.head.ContentLanguage
+	in.ContentDisposition, in.CacheControl = c.head.ContentDisposition, c.head.CacheControl
+	// Some servers cannot copy into an upload that was begun with checksums.
+	in.ChecksumAlgorithm, in.ChecksumType = "", ""
+	record, err := a.startParts(ctx, c.token, in)
+	defer func() { a.endUpload(ctx, record, err == nil) }()
+	if err != nil {
+		return nil, err
+	}
+	parts, err := c.copyParts(ctx, record)
+	if err != nil {
+		return nil, err
+	}
+	done := &s3.CompleteMultipartUploadInput{
+		Bucket: &a.Bucket, Key: aws.String(a.full(c.to)), UploadId: &record.UploadID, IfNoneMatch: c.absent(),
+		MultipartUpload: &types.CompletedMultipartUpload{Parts: parts}, RequestPayer: a.payer(),
+	}
+	if a.Profile.ObjectSize {
+		done.MpuObjectSize = &c.from.Size
+	}
+	return a.publish(ctx, c.to, c.token, finishing, func(ctx context.Context) (*string, error) {
+		out, err := a.client.CompleteMultipartUpload(ctx, done)
+		if err != nil {
+			return nil, err
+		}
+		return out.ETag, nil
+	})
+}
+
+func (c *objectCopy) copyParts(ctx context.Context, record *record) ([]types.CompletedPart, error) {
+	a := c.adapter
+	n := (c.from.Size + a.copyPart - 1) / a.copyPart
+	if n > maxParts {
+		return nil, fault(backends.TooLarge, errParts)
+	}
+	parts := make([]types.CompletedPart, n)
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(copiers)
+	for i := range parts {
+		g.Go(func() (err error) {
+			parts[i], err = c.copyPart(ctx, record, int32(i)+1, int64(i)*a.copyPart)
+			return err
+		})
+	}
+	return parts, g.Wait()
+}
+
+func (c *objectCopy) copyPart(ctx context.Context, record *record, number int32, offset int64) (types.CompletedPart, error) {
+	a := c.adapter
+	in := &s3.UploadPartCopyInput{
+		Bucket: &a.Bucket, Key: aws.String(a.full(c.to)), UploadId: &record.UploadID, PartNumber: &number,
+		CopySource: c.source(), CopySourceIfMatch: &c.from.Version, RequestPayer: a.payer(),
+	}
+	if c.from.Size > a.copyPart { // S3 takes no range of an object below 5 MiB
+		in.CopySourceRange = aws.String(span(offset, min(offset+a.copyPart, c.from.Size)))
+	}
+	var part types.CompletedPart
+	err := retry(ctx, copying, func(ctx context.Context) error {
+		out, err := a.client.UploadPartCopy(ctx, in)
+		if err != nil {
+			return err
+		}
+		if out.CopyPartResult == nil || out.CopyPartResult.ETag == nil {
+			return errNoVersion
+		}
+		part = types.CompletedPart{PartNumber: &number, ETag: out.CopyPartResult.ETag}
+		return nil
+	})
+	return part, err
+}
+
+// SetModTime implements backends.CloudStorageAdapter: a copy onto itself, because S3 changes no
+// metadata. Beyond the size of a single copy that would be a rewriting in parts, and is refused.
+func (a *Adapter) SetModTime(ctx context.Context, key string, t time.Time) error {
+	return translate("settime", key, a.setModTime(ctx, key, t))
+}
+
+func (a *Adapter) setModTime(ctx context.Context, key string, t time.Time) error {
+	if err := a.begin(ctx, key); err != nil {
+		return err
+	}
+	if key == "" {
+		return fault(backends.IsDir, nil)
+	}
+	head, err := a.head(ctx, key)
+	if isMissing(err) {
+		return a.isFolder(ctx, key, err)
+	}
+	if err != nil {
+		return err
+	}
+	obj := object(key, head)
+	if obj.Size > a.maxCopy {
+		return fault(backends.Unsupported, nil)
+	}
+	obj.ModTime = t
+	_, err = a.copyObject(ctx, obj, head, key, false)
+	return err
+}

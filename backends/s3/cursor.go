@@ -1,0 +1,134 @@
+package s3
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"github.com/sluice-ftp/sluice/backends"
+)
+
+const (
+	// reopenings is how often a broken body is opened again without a byte between.
+	reopenings = 5
+	// bodyStall is how long a store may send nothing of a body that it has begun.
+	bodyStall = 30 * time.Second
+)
+
+// cursor reads bytes of one version of an object, and goes on where a connection broke. It ends with
+// io.EOF at its end, never before.
+type cursor struct {
+	adapter *Adapter
+	ctx     context.Context //nolint:containedctx // the reader's, from Open to Close
+	full    string
+	version string // "": any, until open
+	offset  int64  // of the next byte
+	end     int64  // behind the last one; below 0: the object's, until open
+
+	body   io.ReadCloser // nil when there is no connection
+	left   int64         // of body
+	stall  *time.Timer   // ends a body that delivers nothing
+	failed int           // bodies that broke since the last byte
+}
+
+// open asks for what is left.
+func (c *cursor) open() (*s3.GetObjectOutput, error) {
+	out, err := c.adapter.get(c.ctx, c.full, span(c.offset, c.end), c.version)
+	if err != nil {
+		return nil, err
+	}
+	c.body, c.left = out.Body, aws.ToInt64(out.ContentLength)
+	if c.left == 0 {
+		c.drop()
+	}
+	return out, nil
+}
+
+// span writes a range of bytes as HTTP does (RFC 9110, section 14.1.2); an end below 0 is the object's.
+func span(offset, end int64) string {
+	switch {
+	case offset == 0 && end < 0:
+		return ""
+	case end < 0:
+		return fmt.Sprintf("bytes=%d-", offset)
+	}
+	return fmt.Sprintf("bytes=%d-%d", offset, end-1)
+}
+
+// Read implements io.Reader.
+func (c *cursor) Read(p []byte) (int, error) {
+	for {
+		if c.offset == c.end {
+			return 0, io.EOF
+		}
+		if c.body == nil {
+			if err := c.reopen(); err != nil {
+				return 0, err
+			}
+		}
+		n, err := c.readBody(p)
+		c.offset += int64(n)
+		c.left -= int64(n)
+		if err != nil || c.left == 0 {
+			c.drop()
+		}
+		if n > 0 {
+			c.failed = 0
+			return n, nil // what was wrong, if anything, shows at the next one
+		}
+		if err := alive(c.ctx); err != nil {
+			return 0, err
+		}
+		if err == nil {
+			continue
+		}
+		if c.failed++; c.failed > reopenings {
+			return 0, fault(backends.Unavailable, fmt.Errorf("%w: %w", errShort, err))
+		}
+	}
+}
+
+// readBody reads what comes next, and gives up when nothing does.
+func (c *cursor) readBody(p []byte) (int, error) {
+	if int64(len(p)) > c.left {
+		p = p[:c.left]
+	}
+	if c.stall == nil {
+		body := c.body
+		c.stall = time.AfterFunc(bodyStall, func() { _ = body.Close() })
+	} else {
+		c.stall.Reset(bodyStall)
+	}
+	n, err := c.body.Read(p)
+	c.stall.Stop()
+	if err == io.EOF && int64(n) == c.left {
+		err = nil
+	}
+	return n, err
+}
+
+// drop ends the connection, or gives it back if nothing is left on it.
+func (c *cursor) drop() {
+	if c.body != nil {
+		_ = c.body.Close()
+	}
+	c.body, c.stall = nil, nil
+}
+
+// reopen asks for the rest of the same version.
+func (c *cursor) reopen() error {
+	if c.failed > 0 {
+		if err := pause(c.ctx, firstPause<<c.failed); err != nil {
+			return err
+		}
+	}
+	_, err := c.open()
+	if err != nil && (isMissing(err) || code(err) == "InvalidRange") {
+		err = fault(backends.Conflict, err) // it was there
+	}
+	return err
+}

@@ -1,0 +1,134 @@
+package s3
+
+import (
+	"context"
+	"errors"
+	"path"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"github.com/sluice-ftp/sluice/backends"
+)
+
+// folderType is the content type of a placeholder, as other programs write it.
+const folderType = "application/x-directory"
+
+var errRoot = errors.New("the root itself")
+
+// Mkdir implements backends.CloudStorageAdapter. The folders above need nothing: a key below them is
+// all that they are.
+func (a *Adapter) Mkdir(ctx context.Context, dir string) error {
+	return translate("mkdir", dir, a.mkdir(ctx, dir))
+}
+
+func (a *Adapter) mkdir(ctx context.Context, dir string) error {
+	_, err := a.stat(ctx, dir)
+	switch {
+	case err == nil:
+		return fault(backends.Exist, nil)
+	case !missing(err):
+		return err
+	case len(a.folder(dir)) > backends.MaxKey:
+		return fault(backends.InvalidName, errTooLong)
+	}
+	return a.keep(ctx, dir)
+}
+
+// keep writes the placeholder of a folder; one that is there already does no harm.
+func (a *Adapter) keep(ctx context.Context, dir string) error {
+	return retry(ctx, asking, func(ctx context.Context) error {
+		_, err := a.client.PutObject(ctx, &s3.PutObjectInput{
+			Bucket: &a.Bucket, Key: aws.String(a.folder(dir)), ContentType: aws.String(folderType),
+			ContentLength: aws.Int64(0), RequestPayer: a.payer(),
+			ServerSideEncryption: a.sse(), SSEKMSKeyId: a.kmsKey(), ACL: a.acl(),
+		})
+		return err
+	})
+}
+
+// keepParent makes sure that the folder which held key exists though key has gone. It comes after,
+// because two that go at once must not each take the other for a reason to do nothing.
+func (a *Adapter) keepParent(ctx context.Context, key string) error {
+	dir := path.Dir(key)
+	if dir == "." {
+		return nil
+	}
+	// The effect is there: whoever asked for it must not have half of it because the line broke.
+	ctx = context.WithoutCancel(ctx)
+	f := a.folderAt(ctx, dir)
+	if f.err != nil || f.exists {
+		return f.err
+	}
+	return a.keep(ctx, dir)
+}
+
+// Rmdir implements backends.CloudStorageAdapter.
+func (a *Adapter) Rmdir(ctx context.Context, dir string) error {
+	return translate("rmdir", dir, a.rmdir(ctx, dir))
+}
+
+func (a *Adapter) rmdir(ctx context.Context, dir string) error {
+	if err := a.begin(ctx, dir); err != nil {
+		return err
+	}
+	if dir == "" {
+		return fault(backends.Permission, errRoot)
+	}
+	const two = 2 // the placeholder, and anything else
+	page, err := a.keys(ctx, a.folder(dir), "", two)
+	if err != nil {
+		return err
+	}
+	switch {
+	case len(page.Contents) == 0:
+		if _, err := a.head(ctx, dir); err != nil {
+			return err
+		}
+		return fault(backends.NotDir, nil)
+	case len(page.Contents) > 1 || unescape(page, page.Contents[0].Key) != a.folder(dir):
+		return fault(backends.NotEmpty, nil)
+	}
+	if err := a.delete(ctx, a.folder(dir)); err != nil {
+		return err
+	}
+	return a.keepParent(ctx, dir)
+}
+
+// Remove implements backends.CloudStorageAdapter.
+func (a *Adapter) Remove(ctx context.Context, key string) error {
+	return translate("remove", key, a.remove(ctx, key))
+}
+
+func (a *Adapter) remove(ctx context.Context, key string) error {
+	obj, err := a.stat(ctx, key)
+	if err != nil {
+		return err
+	}
+	if obj.Dir {
+		return fault(backends.IsDir, nil)
+	}
+	if err := a.delete(ctx, a.full(key)); err != nil {
+		return err
+	}
+	return a.keepParent(ctx, key)
+}
+
+// delete removes what has that name in the bucket. S3 is content with a name that has gone.
+func (a *Adapter) delete(ctx context.Context, full string) error {
+	return retry(ctx, asking, func(ctx context.Context) error {
+		_, err := a.client.DeleteObject(ctx, &s3.DeleteObjectInput{
+			Bucket: &a.Bucket, Key: &full, RequestPayer: a.payer(),
+		})
+		return err
+	})
+}
+
+// missing: there is neither an object nor a folder.
+func missing(err error) bool {
+	var e *backends.Error
+	if errors.As(err, &e) {
+		return e.Kind == backends.NotExist
+	}
+	return isMissing(err)
+}

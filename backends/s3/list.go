@@ -1,0 +1,186 @@
+package s3
+
+import (
+	"context"
+	"iter"
+	"net/url"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"github.com/sluice-ftp/sluice/backends"
+)
+
+// pageSize is the most entries that S3 answers with at once.
+const pageSize = 1000
+
+// List implements backends.CloudStorageAdapter. One page is fetched ahead while the entries of the
+// one before are yielded.
+func (a *Adapter) List(ctx context.Context, dir string, o backends.ListOptions) iter.Seq2[backends.Object, error] {
+	return func(yield func(backends.Object, error) bool) {
+		if err := a.list(ctx, dir, o, yield); err != nil {
+			yield(backends.Object{}, translate("list", dir, err))
+		}
+	}
+}
+
+func (a *Adapter) list(ctx context.Context, dir string, o backends.ListOptions, yield func(backends.Object, error) bool) error {
+	if err := a.begin(ctx, dir); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	l := &listing{adapter: a, dir: dir, prefix: a.folder(dir) + o.Prefix, found: dir == ""}
+	if strings.Contains(o.Prefix, "/") {
+		return l.exists(ctx) // no name has a slash in it
+	}
+	next := l.fetch(ctx, "")
+	for next != nil {
+		p := <-next
+		if p.err != nil {
+			return p.err
+		}
+		if next = nil; aws.ToBool(p.page.IsTruncated) {
+			next = l.fetch(ctx, aws.ToString(p.page.NextContinuationToken))
+		}
+		if !l.yield(p.page, yield) {
+			cancel()
+			if next != nil {
+				<-next
+			}
+			return nil
+		}
+	}
+	return l.exists(ctx)
+}
+
+// listing is one List on its way.
+type listing struct {
+	adapter     *Adapter
+	dir, prefix string
+	found       bool   // anything, so that the folder exists
+	last        string // the last folder, which some servers repeat on the next page
+}
+
+type fetched struct {
+	page *s3.ListObjectsV2Output
+	err  error
+}
+
+func (l *listing) fetch(ctx context.Context, token string) <-chan fetched {
+	next := make(chan fetched, 1)
+	go func() {
+		page, err := l.adapter.page(ctx, l.prefix, "/", token, pageSize)
+		next <- fetched{page, err}
+	}()
+	return next
+}
+
+// exists says NotExist, or NotDir, of a folder in which nothing was found.
+func (l *listing) exists(ctx context.Context) error {
+	if l.found {
+		return nil
+	}
+	obj, err := l.adapter.stat(ctx, l.dir)
+	if err == nil && !obj.Dir {
+		err = fault(backends.NotDir, nil)
+	}
+	return err
+}
+
+// yield passes on the entries of a page: objects and folders, each in order, merged.
+func (l *listing) yield(page *s3.ListObjectsV2Output, yield func(backends.Object, error) bool) bool {
+	objects, folders := page.Contents, page.CommonPrefixes
+	var object, folder string // the next of each
+	for len(objects) > 0 || len(folders) > 0 {
+		l.found = true
+		if object == "" && len(objects) > 0 {
+			object = unescape(page, objects[0].Key)
+		}
+		if folder == "" && len(folders) > 0 {
+			folder = unescape(page, folders[0].Prefix)
+		}
+		var obj backends.Object
+		if len(folders) == 0 || len(objects) > 0 && object < folder {
+			obj = l.object(object, &objects[0])
+			object, objects = "", objects[1:]
+		} else {
+			obj = l.subfolder(folder)
+			folder, folders = "", folders[1:]
+		}
+		if obj.Key != "" && !yield(obj, nil) {
+			return false
+		}
+	}
+	return true
+}
+
+// object and subfolder describe an entry; the zero object is one that is not to be shown: the
+// folder's own placeholder, what is ours, and a name that no client could use.
+func (l *listing) object(full string, o *types.Object) backends.Object {
+	key, ok := l.key(full)
+	if !ok {
+		return backends.Object{}
+	}
+	return backends.Object{
+		Key: key, Size: aws.ToInt64(o.Size), ModTime: aws.ToTime(o.LastModified), Version: aws.ToString(o.ETag),
+	}
+}
+
+func (l *listing) subfolder(full string) backends.Object {
+	if full == l.last {
+		return backends.Object{}
+	}
+	l.last = full
+	key, ok := l.key(strings.TrimSuffix(full, "/"))
+	if !ok {
+		return backends.Object{}
+	}
+	return backends.Object{Key: key, Dir: true}
+}
+
+func (l *listing) key(full string) (string, bool) {
+	key, ok := strings.CutPrefix(full, l.adapter.Prefix)
+	return key, ok && key != "" && backends.CheckKey(key) == nil
+}
+
+// keys lists what begins with prefix, folders or not.
+func (a *Adapter) keys(ctx context.Context, prefix, token string, n int32) (*s3.ListObjectsV2Output, error) {
+	return a.page(ctx, prefix, "", token, n)
+}
+
+// page asks for one page of a listing. Keys come percent-encoded where the server can do that:
+// XML has no way to write some of the characters that they may have.
+func (a *Adapter) page(ctx context.Context, prefix, delimiter, token string, n int32) (page *s3.ListObjectsV2Output, err error) {
+	in := &s3.ListObjectsV2Input{
+		Bucket: &a.Bucket, Prefix: &prefix, MaxKeys: &n, RequestPayer: a.payer(),
+		EncodingType: types.EncodingTypeUrl,
+	}
+	if delimiter != "" {
+		in.Delimiter = &delimiter
+	}
+	if token != "" {
+		in.ContinuationToken = &token
+	}
+	err = retry(ctx, asking, func(ctx context.Context) error {
+		page, err = a.client.ListObjectsV2(ctx, in)
+		return err
+	})
+	return page, err
+}
+
+// unescape decodes a key of a page, if the server encoded them: it says so.
+func unescape(page *s3.ListObjectsV2Output, s *string) string { return decode(page.EncodingType, s) }
+
+func decode(encoding types.EncodingType, s *string) string {
+	if encoding != types.EncodingTypeUrl {
+		return aws.ToString(s)
+	}
+	decoded, err := url.QueryUnescape(aws.ToString(s))
+	if err != nil {
+		return aws.ToString(s)
+	}
+	return decoded
+}

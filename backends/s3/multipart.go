@@ -1,0 +1,281 @@
+package s3
+
+import (
+	"cmp"
+	"context"
+	"slices"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"github.com/sluice-ftp/sluice/backends"
+	"github.com/sluice-ftp/sluice/backends/pages"
+)
+
+// Bounds of S3: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
+const (
+	smallestPart = 5 * mib
+	maxParts     = 10_000
+)
+
+const (
+	// minPart is the size of the first parts where memory allows. Larger ones cost as much a byte,
+	// and wait longer before they leave.
+	minPart = 8 * mib
+	// maxPart bounds what one part holds of the budget; with 10,000 of them an object has 1.2 TiB.
+	maxPart = 128 * mib
+	// uniformPart is every part's size where all have to be of one; 10,000 of them are 156 GiB.
+	uniformPart = 16 * mib
+	// growth: a part is this much smaller than what went before, so that an upload whose end nobody
+	// knows does not run out of parts.
+	growth = 1000
+	// maxInFlight and firstInFlight are how many parts of one upload are on their way at once.
+	maxInFlight   = 16
+	firstInFlight = 2
+)
+
+// partAfter is the size of the part that follows so many bytes.
+func (a *Adapter) partAfter(sent int64) int64 {
+	if a.Profile.UniformParts {
+		return a.partSize
+	}
+	size := (sent/growth + mib - 1) / mib * mib
+	return max(a.partSize, min(size, maxPart, a.Memory.Parts()/4/pages.Size*pages.Size))
+}
+
+// multipart is an upload in parts. Only the goroutine that reads the content touches it; the ones
+// that send give back what they did over results.
+type multipart struct {
+	*upload
+	ctx    context.Context //nolint:containedctx // the parts', which end before the upload does
+	cancel context.CancelFunc
+
+	// ready is closed when the upload in the store has begun, or failed to: then record and begun
+	// are there.
+	ready   chan struct{}
+	record  *record
+	begun   error
+	results chan sent
+
+	parts    []types.CompletedPart
+	sizes    []sized
+	started  int32
+	inFlight int
+	limit    int
+	broken   error // what the first part that failed said
+}
+
+// sent is what became of a part.
+type sent struct {
+	number int32
+	size   int64
+	crc    uint32
+	etag   *string
+	err    error
+}
+
+// sized is what the whole's checksum is made of.
+type sized struct {
+	number int32
+	size   int64
+	crc    uint32
+}
+
+func newMultipart(u *upload) *multipart {
+	m := &multipart{
+		upload: u, ready: make(chan struct{}), results: make(chan sent, maxInFlight),
+		limit: firstInFlight,
+	}
+	m.ctx, m.cancel = context.WithCancel(u.ctx)
+	return m
+}
+
+// run sends first and all that follows, and publishes it.
+func (m *multipart) run(first *part) (backends.Object, error) {
+	defer m.cancel()
+	go func() {
+		defer close(m.ready)
+		m.record, m.begun = m.adapter.startUpload(m.ctx, m.upload)
+	}()
+	err := m.admit()
+	if err == nil {
+		m.send(first)
+		err = m.rest()
+	} else {
+		first.release()
+	}
+	if err != nil {
+		m.cancel()
+	}
+	<-m.ready
+	for m.inFlight > 0 {
+		m.collect(<-m.results)
+	}
+	if err == nil {
+		err = m.broken
+	}
+	var obj backends.Object
+	if err == nil {
+		obj, err = m.complete()
+	}
+	m.adapter.endUpload(m.upload.ctx, m.record, err == nil)
+	return obj, err
+}
+
+// rest reads the parts that follow the first and has them sent.
+func (m *multipart) rest() error {
+	for ended := false; !ended; {
+		size := m.adapter.partAfter(m.size)
+		p, err := m.next(size)
+		if err != nil {
+			return err
+		}
+		ended, err = m.fill(p, size)
+		if err != nil || p.size == 0 {
+			p.release()
+			return err
+		}
+		m.send(p)
+	}
+	return nil
+}
+
+// next waits until there is memory for another part. Who has parts on their way never waits for
+// memory, but for one of these: others may be waiting for just that.
+func (m *multipart) next(size int64) (*part, error) {
+	for {
+		for m.inFlight > 0 && len(m.results) > 0 {
+			m.collect(<-m.results)
+		}
+		if m.broken != nil {
+			return nil, m.broken
+		}
+		if m.inFlight == 0 {
+			lease, err := m.adapter.Memory.Reserve(m.upload.ctx, size)
+			if err != nil {
+				return nil, cancelled(m.upload.ctx, err)
+			}
+			return &part{lease: lease}, nil
+		}
+		if m.inFlight < m.limit {
+			if lease := m.adapter.Memory.TryReserve(size); lease != nil {
+				return &part{lease: lease}, nil
+			}
+		} else {
+			m.limit = min(m.limit+1, maxInFlight) // the store is what the upload waits for
+		}
+		m.collect(<-m.results)
+	}
+}
+
+// send has a part sent in the background; its memory is free as soon as the store has it.
+func (m *multipart) send(p *part) {
+	m.started++
+	m.inFlight++
+	number := m.started
+	go func() {
+		s := sent{number: number, size: p.size, crc: p.crc}
+		if number > maxParts {
+			s.err = fault(backends.TooLarge, errParts)
+		} else {
+			s.etag, s.err = m.sendPart(number, p)
+		}
+		p.release() // before anyone who hears of it asks for more
+		m.results <- s
+	}()
+}
+
+func (m *multipart) sendPart(number int32, p *part) (*string, error) {
+	select {
+	case <-m.ready:
+	case <-m.ctx.Done():
+		return nil, alive(m.ctx)
+	}
+	if m.begun != nil {
+		return nil, m.begun
+	}
+	a := m.adapter
+	in := &s3.UploadPartInput{
+		Bucket: &a.Bucket, Key: aws.String(a.full(m.key)), UploadId: &m.record.UploadID, PartNumber: &number,
+		ContentLength: aws.Int64(p.size), RequestPayer: a.payer(),
+	}
+	if a.Profile.Checksums {
+		in.ChecksumCRC32 = aws.String(header(p.crc))
+	}
+	var etag *string
+	err := retry(m.ctx, sending(p.size), func(ctx context.Context) error {
+		in.Body = &body{part: p}
+		out, err := a.client.UploadPart(ctx, in, unsignedPayload)
+		if err == nil {
+			etag = out.ETag
+		}
+		return err
+	})
+	if err == nil && etag == nil {
+		err = errNoVersion
+	}
+	return etag, err
+}
+
+// collect takes note of what became of a part.
+func (m *multipart) collect(s sent) {
+	m.inFlight--
+	if s.err != nil {
+		if m.broken == nil {
+			m.broken = s.err
+		}
+		m.cancel()
+		return
+	}
+	done := types.CompletedPart{PartNumber: &s.number, ETag: s.etag}
+	if m.adapter.Profile.Checksums {
+		done.ChecksumCRC32 = aws.String(header(s.crc))
+	}
+	m.parts = append(m.parts, done)
+	m.sizes = append(m.sizes, sized{s.number, s.size, s.crc})
+	if err := m.record.renew(m.upload.ctx, m.adapter); err != nil {
+		m.adapter.Log.Warn("the record of an upload was not renewed", "key", m.key, "err", err)
+	}
+}
+
+// crc is that of the whole object.
+func (m *multipart) crc() uint32 {
+	slices.SortFunc(m.sizes, func(a, b sized) int { return cmp.Compare(a.number, b.number) })
+	var crc uint32
+	for _, s := range m.sizes {
+		crc = appendCRC(crc, s.crc, s.size)
+	}
+	return crc
+}
+
+// complete publishes the object.
+func (m *multipart) complete() (backends.Object, error) {
+	if err := alive(m.upload.ctx); err != nil {
+		return backends.Object{}, err
+	}
+	a := m.adapter
+	slices.SortFunc(m.parts, func(x, y types.CompletedPart) int { return cmp.Compare(*x.PartNumber, *y.PartNumber) })
+	in := &s3.CompleteMultipartUploadInput{
+		Bucket: &a.Bucket, Key: aws.String(a.full(m.key)), UploadId: &m.record.UploadID,
+		MultipartUpload: &types.CompletedMultipartUpload{Parts: m.parts}, RequestPayer: a.payer(),
+	}
+	if a.Profile.Checksums {
+		in.ChecksumCRC32, in.ChecksumType = aws.String(header(m.crc())), types.ChecksumTypeFullObject
+	}
+	if a.Profile.ObjectSize {
+		in.MpuObjectSize = aws.Int64(m.size)
+	}
+	in.IfNoneMatch, in.IfMatch = m.conditions()
+	etag, err := m.publish(finishing, func(ctx context.Context) (*string, error) {
+		out, err := a.client.CompleteMultipartUpload(ctx, in)
+		if err != nil {
+			return nil, err
+		}
+		return out.ETag, nil
+	})
+	if err != nil {
+		return backends.Object{}, err
+	}
+	return m.object(etag), nil
+}

@@ -1,0 +1,214 @@
+package s3
+
+import (
+	"context"
+	"crypto/rand"
+	"io"
+	"maps"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"github.com/sluice-ftp/sluice/backends"
+	"github.com/sluice-ftp/sluice/backends/pages"
+)
+
+// Put implements backends.CloudStorageAdapter. What fits into one part is one request; the rest goes
+// out in parts while it comes in.
+func (a *Adapter) Put(ctx context.Context, key string, r io.Reader, o backends.PutOptions) (backends.Object, error) {
+	obj, err := a.put(ctx, key, r, o)
+	return obj, translate("put", key, err)
+}
+
+func (a *Adapter) put(ctx context.Context, key string, r io.Reader, o backends.PutOptions) (backends.Object, error) {
+	var none backends.Object
+	if err := a.begin(ctx, key); err != nil {
+		return none, err
+	}
+	switch {
+	case key == "":
+		return none, fault(backends.IsDir, nil)
+	case o.Offset != 0, o.Resumable, (o.IfAbsent || o.IfVersion != "") && !a.Capabilities().IfAbsent:
+		return none, fault(backends.Unsupported, nil)
+	}
+	asking, cancel := context.WithCancel(ctx)
+	u := &upload{
+		adapter: a, ctx: ctx, key: key, r: r, options: o,
+		token: rand.Text(), folder: a.ask(asking, key),
+	}
+	defer func() {
+		cancel()
+		_ = u.admit() // only to see the end of it
+	}()
+	return u.run()
+}
+
+// upload is one Put on its way.
+type upload struct {
+	adapter *Adapter
+	ctx     context.Context //nolint:containedctx // it lives for one call
+	key     string
+	r       io.Reader
+	options backends.PutOptions
+	// token is in the object's metadata: after a lost answer it tells whether the object is ours.
+	token string
+	// folder will say whether the key is one; nil when it has.
+	folder <-chan folderAnswer
+	// size is what came so far.
+	size int64
+}
+
+// run reads a little, then a page, then a part, and only then begins an upload in parts.
+func (u *upload) run() (backends.Object, error) {
+	a := u.adapter
+	buf := a.heads.Get().(*[headSize]byte)
+	defer a.heads.Put(buf)
+	head := &part{head: buf[:]}
+	ended, err := u.fill(head, headSize)
+	if err != nil || ended {
+		return u.whole(head, err)
+	}
+
+	first := &part{}
+	defer func() { first.release() }()
+	if first.lease, err = a.Memory.First(u.ctx); err != nil {
+		return u.whole(nil, alive(u.ctx))
+	}
+	first.write(head.head)
+	ended, err = u.fill(first, pages.Size)
+	if err != nil || ended {
+		return u.whole(first, err)
+	}
+
+	size := a.partSize
+	lease, err := a.Memory.Reserve(u.ctx, size)
+	if err != nil {
+		return u.whole(nil, alive(u.ctx))
+	}
+	lease.Adopt(first.lease)
+	first.lease = lease
+	ended, err = u.fill(first, size)
+	if err != nil || ended {
+		return u.whole(first, err)
+	}
+	m := newMultipart(u)
+	p := first
+	first = &part{} // it is m's now
+	return m.run(p)
+}
+
+// whole publishes an object that one part holds, unless err.
+func (u *upload) whole(p *part, err error) (backends.Object, error) {
+	if err == nil {
+		err = u.admit()
+	}
+	if err == nil {
+		err = alive(u.ctx) // from here on there is no way back
+	}
+	if err != nil {
+		return backends.Object{}, err
+	}
+	a := u.adapter
+	in := &s3.PutObjectInput{
+		Bucket: &a.Bucket, Key: aws.String(a.full(u.key)), ContentLength: aws.Int64(p.size),
+		ContentType: optional(u.options.ContentType), Metadata: u.metadata(),
+		StorageClass: a.class(), ServerSideEncryption: a.sse(), SSEKMSKeyId: a.kmsKey(), BucketKeyEnabled: a.bucketKey(),
+		ACL: a.acl(), Tagging: a.tags(), RequestPayer: a.payer(),
+	}
+	if a.Profile.Checksums {
+		in.ChecksumCRC32 = aws.String(header(p.crc))
+	}
+	in.IfNoneMatch, in.IfMatch = u.conditions()
+	patience := sending(p.size)
+	etag, err := u.publish(patience, func(ctx context.Context) (*string, error) {
+		in.Body = &body{part: p}
+		out, err := a.client.PutObject(ctx, in, unsignedPayload)
+		if err != nil {
+			return nil, err
+		}
+		return out.ETag, nil
+	})
+	if err != nil {
+		return backends.Object{}, err
+	}
+	return u.object(etag), nil
+}
+
+// unsignedPayload leaves the content out of the signature: its CRC is in it, and to hash it with
+// SHA-256 costs more than to send it.
+func unsignedPayload(o *s3.Options) {
+	o.APIOptions = append(o.APIOptions, v4.SwapComputePayloadSHA256ForUnsignedPayloadMiddleware)
+}
+
+func (u *upload) metadata() map[string]string {
+	m := make(map[string]string, len(u.options.Metadata)+2) //nolint:mnd // the two below
+	maps.Copy(m, u.options.Metadata)
+	m[metaToken] = u.token
+	if t := u.options.ModTime; !t.IsZero() {
+		m[metaModTime] = formatModTime(t)
+	}
+	return m
+}
+
+func (u *upload) conditions() (ifNoneMatch, ifMatch *string) {
+	if u.options.IfAbsent {
+		return aws.String("*"), nil
+	}
+	return nil, optional(u.options.IfVersion)
+}
+
+func (u *upload) object(etag *string) backends.Object {
+	t := u.options.ModTime
+	if t.IsZero() {
+		t = time.Now()
+	}
+	return backends.Object{Key: u.key, Size: u.size, ModTime: t.UTC(), Version: aws.ToString(etag)}
+}
+
+// publish makes the object visible by do, and cannot be stopped on the way: a client that gives up
+// now must not be told that nothing happened.
+func (u *upload) publish(p patience, do func(ctx context.Context) (*string, error)) (*string, error) {
+	etag, err := u.adapter.publish(u.ctx, u.key, u.token, p, do)
+	kind, _ := classify(err)
+	switch {
+	case err == nil:
+	case u.options.IfAbsent && kind == backends.Conflict && code(err) != "NoSuchUpload":
+		err = fault(backends.Exist, err)
+	case u.options.IfVersion != "" && kind == backends.NotExist:
+		err = fault(backends.Conflict, err)
+	}
+	return etag, err
+}
+
+func (a *Adapter) publish(
+	ctx context.Context, key, token string, p patience, do func(ctx context.Context) (*string, error),
+) (*string, error) {
+	return a.publishAs(ctx, a.full(key), token, p, do)
+}
+
+// publishAs runs a request that makes an object visible until it is known whether it did. When an
+// answer was lost, the store is asked whose object is there: by then an earlier attempt may have
+// succeeded, and a later one have been refused because of it.
+func (a *Adapter) publishAs(
+	ctx context.Context, full, token string, p patience, do func(ctx context.Context) (*string, error),
+) (etag *string, err error) {
+	ctx = background(ctx)
+	doubt := false
+	err = retry(ctx, p, func(ctx context.Context) error {
+		var err error
+		if etag, err = do(ctx); err != nil && unsure(err) {
+			doubt = true
+		}
+		return err
+	})
+	if err == nil || !doubt && code(err) != "NoSuchUpload" {
+		return etag, err
+	}
+	head, headErr := a.headAs(ctx, full)
+	if headErr == nil && head.Metadata[metaToken] == token {
+		return head.ETag, nil
+	}
+	return nil, err
+}

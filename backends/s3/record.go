@@ -1,0 +1,216 @@
+package s3
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+)
+
+// record says in the bucket that an upload in parts is ours, from before it begins until it has
+// ended: parts of a process that was killed cost money for ever and are in no listing. It is written
+// twice, without the upload's name and with it, because the process may end between the store's
+// beginning and its answer.
+type record struct {
+	// Key is the object's, in the bucket.
+	Key string `json:"key"`
+	// UploadID is the store's name for the upload; "" before the store has said it.
+	UploadID string `json:"upload_id,omitempty"`
+	// Begun is when the record was written first, by the clock of the writer.
+	Begun time.Time `json:"begun"`
+
+	name    string    // the record's own, in the bucket
+	renewed time.Time // when it was last written
+	// strays: a request to begin got no answer, so there may be an upload that nobody knows.
+	strays bool
+}
+
+const recordType = "application/json"
+
+// startUpload begins an upload in parts. The record that it returns is to be given to endUpload, also
+// after an error.
+func (a *Adapter) startUpload(ctx context.Context, u *upload) (*record, error) {
+	in := a.newUpload(u.key, u.metadata())
+	in.ContentType = optional(u.options.ContentType)
+	return a.startParts(ctx, u.token, in)
+}
+
+// newUpload asks for an object in parts with what the configuration says of new objects.
+func (a *Adapter) newUpload(key string, metadata map[string]string) *s3.CreateMultipartUploadInput {
+	in := &s3.CreateMultipartUploadInput{
+		Bucket: &a.Bucket, Key: aws.String(a.full(key)), Metadata: metadata,
+		StorageClass: a.class(), ServerSideEncryption: a.sse(), SSEKMSKeyId: a.kmsKey(), BucketKeyEnabled: a.bucketKey(),
+		ACL: a.acl(), Tagging: a.tags(), RequestPayer: a.payer(),
+	}
+	if a.Profile.Checksums {
+		in.ChecksumAlgorithm, in.ChecksumType = types.ChecksumAlgorithmCrc32, types.ChecksumTypeFullObject
+	}
+	return in
+}
+
+func (a *Adapter) startParts(ctx context.Context, token string, in *s3.CreateMultipartUploadInput) (*record, error) {
+	r := &record{Key: *in.Key, Begun: time.Now().UTC(), name: a.private("uploads/" + token)}
+	// Who gives up meanwhile waits for the answer: it has the name by which the upload is ended.
+	asked := background(ctx)
+	err := r.write(asked, a)
+	if err == nil {
+		err = alive(ctx)
+	}
+	if err != nil {
+		return r, err
+	}
+	err = retry(asked, asking, func(ctx context.Context) error {
+		out, err := a.client.CreateMultipartUpload(ctx, in)
+		switch {
+		case err != nil:
+			r.strays = r.strays || unsure(err)
+			return err
+		case aws.ToString(out.UploadId) == "":
+			return errNoUpload
+		}
+		r.UploadID = *out.UploadId
+		return nil
+	})
+	if err != nil {
+		return r, err
+	}
+	return r, r.write(asked, a)
+}
+
+// write puts the record into the bucket as it is now.
+func (r *record) write(ctx context.Context, a *Adapter) error {
+	content, err := json.Marshal(r)
+	if err != nil {
+		return fmt.Errorf("s3: record: %w", err)
+	}
+	if err := a.writePrivate(ctx, r.name, content); err != nil {
+		return err
+	}
+	r.renewed = time.Now()
+	return nil
+}
+
+// renew writes the record again before it looks like one of a process that has gone.
+func (r *record) renew(ctx context.Context, a *Adapter) error {
+	if r == nil || time.Since(r.renewed) < a.StaleAfter/4 { //nolint:mnd // several chances
+		return nil
+	}
+	return r.write(ctx, a)
+}
+
+// endUpload ends what an upload in parts left in the bucket. What cannot be ended now is left to
+// Sweep, with the record that leads to it.
+func (a *Adapter) endUpload(ctx context.Context, r *record, published bool) {
+	if r == nil {
+		return
+	}
+	ctx = background(ctx)
+	var err error
+	if !published && r.UploadID != "" {
+		err = a.abort(ctx, r.Key, r.UploadID)
+	}
+	if err == nil && !r.strays {
+		err = a.delete(ctx, r.name)
+	}
+	if err != nil {
+		a.Log.Warn("an upload was not cleaned up; it will be tried again", "key", r.Key, "err", err)
+	}
+}
+
+// aborts is how often an upload is aborted until its parts are gone: one that was on its way may
+// arrive behind the abort.
+const aborts = 3
+
+// abort ends an upload in parts and makes sure that none is left.
+func (a *Adapter) abort(ctx context.Context, full, id string) error {
+	for range aborts {
+		err := retry(ctx, cleaning, func(ctx context.Context) error {
+			_, err := a.client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{
+				Bucket: &a.Bucket, Key: &full, UploadId: &id, RequestPayer: a.payer(),
+			})
+			return err
+		})
+		if err != nil && code(err) != "NoSuchUpload" {
+			return err
+		}
+		_, err = a.countParts(ctx, full, id)
+		if code(err) == "NoSuchUpload" {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return errParting
+}
+
+// countParts returns whether an upload has parts; one that does not exist is NoSuchUpload.
+func (a *Adapter) countParts(ctx context.Context, full, id string) (int, error) {
+	var out *s3.ListPartsOutput
+	err := retry(ctx, cleaning, func(ctx context.Context) (err error) {
+		out, err = a.client.ListParts(ctx, &s3.ListPartsInput{
+			Bucket: &a.Bucket, Key: &full, UploadId: &id, MaxParts: aws.Int32(1), RequestPayer: a.payer(),
+		})
+		return err
+	})
+	if err != nil {
+		return 0, err
+	}
+	return len(out.Parts), nil
+}
+
+// writePrivate and readPrivate are for small things that the package keeps for itself.
+func (a *Adapter) writePrivate(ctx context.Context, name string, content []byte) error {
+	return retry(ctx, asking, func(ctx context.Context) error {
+		_, err := a.client.PutObject(ctx, &s3.PutObjectInput{
+			Bucket: &a.Bucket, Key: &name, Body: bytes.NewReader(content), ContentLength: aws.Int64(int64(len(content))),
+			ContentType: aws.String(recordType), RequestPayer: a.payer(),
+			ServerSideEncryption: a.sse(), SSEKMSKeyId: a.kmsKey(), BucketKeyEnabled: a.bucketKey(),
+		})
+		return err
+	})
+}
+
+// publishPrivate writes one of them that is not there yet. Its content is different at every writing,
+// so after a lost answer it says whether it is the one.
+func (a *Adapter) publishPrivate(ctx context.Context, name, nonce string, content []byte) (etag *string, err error) {
+	return a.publishAs(ctx, name, nonce, asking, func(ctx context.Context) (*string, error) {
+		out, err := a.client.PutObject(ctx, &s3.PutObjectInput{
+			Bucket: &a.Bucket, Key: &name, Body: bytes.NewReader(content), ContentLength: aws.Int64(int64(len(content))),
+			ContentType: aws.String(recordType), IfNoneMatch: aws.String("*"), RequestPayer: a.payer(),
+			Metadata:             map[string]string{metaToken: nonce},
+			ServerSideEncryption: a.sse(), SSEKMSKeyId: a.kmsKey(), BucketKeyEnabled: a.bucketKey(),
+		})
+		if err != nil {
+			return nil, err
+		}
+		return out.ETag, nil
+	})
+}
+
+// maxPrivate bounds what is believed to be one of them.
+const maxPrivate = mib
+
+func (a *Adapter) readPrivate(ctx context.Context, name string, v any) error {
+	return retry(ctx, asking, func(ctx context.Context) error {
+		out, err := a.client.GetObject(ctx, &s3.GetObjectInput{Bucket: &a.Bucket, Key: &name, RequestPayer: a.payer()})
+		if err != nil {
+			return err
+		}
+		defer out.Body.Close()
+		content, err := io.ReadAll(io.LimitReader(out.Body, maxPrivate))
+		if err != nil {
+			return err
+		}
+		if err := json.Unmarshal(content, v); err != nil {
+			return fmt.Errorf("s3: %q: %w", name, err)
+		}
+		return nil
+	})
+}

@@ -1,0 +1,127 @@
+package s3
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+)
+
+// Sweep ends what processes left behind that were killed longer than StaleAfter ago: uploads in parts
+// and renames of folders. What is not ours, or may still be alive, is never touched. It may run in any
+// number of replicas at once. Its clock is the store's.
+func (a *Adapter) Sweep(ctx context.Context) error {
+	var errs []error
+	for _, kind := range []struct {
+		folder string
+		end    func(ctx context.Context, name string, now time.Time) error
+	}{
+		{"uploads/", a.sweepUpload},
+		{"renames/", a.sweepRename},
+	} {
+		err := a.stale(ctx, a.private(kind.folder), func(name string, now time.Time) {
+			if err := kind.end(ctx, name, now); err != nil && !isMissing(err) {
+				errs = append(errs, err)
+			}
+		})
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+// stale calls do for everything below prefix that was last written longer than StaleAfter ago, with
+// the store's time.
+func (a *Adapter) stale(ctx context.Context, prefix string, do func(name string, now time.Time)) error {
+	for token := ""; ; {
+		page, err := a.keys(ctx, prefix, token, pageSize)
+		if err != nil {
+			return err
+		}
+		now := storeTime(page)
+		for _, o := range page.Contents {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			if now.Sub(aws.ToTime(o.LastModified)) > a.StaleAfter {
+				do(unescape(page, o.Key), now)
+			}
+		}
+		if !aws.ToBool(page.IsTruncated) {
+			return nil
+		}
+		token = aws.ToString(page.NextContinuationToken)
+	}
+}
+
+// storeTime is what the store's clock said when it answered.
+func storeTime(page *s3.ListObjectsV2Output) time.Time {
+	if t, ok := awsmiddleware.GetServerTime(page.ResultMetadata); ok {
+		return t
+	}
+	return time.Now()
+}
+
+// sweepUpload ends the upload that a record tells of, and then the record.
+func (a *Adapter) sweepUpload(ctx context.Context, name string, now time.Time) error {
+	var r record
+	if err := a.readPrivate(ctx, name, &r); err != nil {
+		return err
+	}
+	if !strings.HasPrefix(r.Key, a.Prefix) {
+		return nil // not written by us
+	}
+	if r.UploadID != "" {
+		if err := a.abort(ctx, r.Key, r.UploadID); err != nil {
+			return err
+		}
+	}
+	if err := a.abortStrays(ctx, &r, now); err != nil {
+		return err
+	}
+	a.Log.Info("ended an upload that a killed process left behind", "key", r.Key)
+	return a.delete(ctx, name)
+}
+
+// startWindow is how long after the record was written a request to begin may have been on its way,
+// with some room for clocks.
+const startWindow = 10 * time.Minute
+
+// abortStrays ends uploads that were begun for a record and whose name nobody heard: on its very key,
+// within minutes of it, without a part, with our kind of checksum, and as old as the record.
+func (a *Adapter) abortStrays(ctx context.Context, r *record, now time.Time) error {
+	var out *s3.ListMultipartUploadsOutput
+	err := retry(ctx, cleaning, func(ctx context.Context) (err error) {
+		out, err = a.client.ListMultipartUploads(ctx, &s3.ListMultipartUploadsInput{
+			Bucket: &a.Bucket, Prefix: &r.Key, RequestPayer: a.payer(), EncodingType: types.EncodingTypeUrl,
+		})
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for _, u := range out.Uploads {
+		begun := aws.ToTime(u.Initiated)
+		id := aws.ToString(u.UploadId)
+		if decode(out.EncodingType, u.Key) != r.Key || id == r.UploadID ||
+			begun.Sub(r.Begun).Abs() > startWindow || now.Sub(begun) <= a.StaleAfter ||
+			a.Profile.Checksums && u.ChecksumAlgorithm != "" && u.ChecksumAlgorithm != types.ChecksumAlgorithmCrc32 {
+			continue
+		}
+		n, err := a.countParts(ctx, r.Key, id)
+		if code(err) == "NoSuchUpload" || n > 0 {
+			continue
+		}
+		if err == nil {
+			err = a.abort(ctx, r.Key, id)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

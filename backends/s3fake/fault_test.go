@@ -1,0 +1,392 @@
+package s3fake
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"runtime"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// once is a fault function for the next request only.
+func once(s *Server, f Fault) {
+	s.OnRequest(func(Request) Fault {
+		s.OnRequest(nil)
+		return f
+	})
+}
+
+func TestFaultErrors(t *testing.T) {
+	t.Parallel()
+	c := newClient(t, Options{})
+	for _, test := range []struct {
+		fault  Fault
+		status int
+		code   string
+	}{
+		{Fault{Status: 503}, 503, "SlowDown"},
+		{Fault{Code: "SlowDown"}, 503, "SlowDown"},
+		{Fault{Status: 500}, 500, "InternalError"},
+		{Fault{Status: 502}, 502, "BadGateway"},
+		{Fault{Status: 409, Code: "OperationAborted"}, 409, "OperationAborted"},
+		{Fault{Code: "OfMyOwn"}, 500, "OfMyOwn"},
+		{Fault{BodyError: "InternalError"}, 200, "InternalError"},
+	} {
+		once(c.s, test.fault)
+		// The body is far larger than what fits into the buffers of a connection.
+		a := c.do("PUT", path("k"), strings.Repeat("v", 8<<20))
+		if a.status != test.status || a.code() != test.code {
+			t.Errorf("%+v: %d %s", test.fault, a.status, a.code())
+		}
+	}
+	if len(c.s.Keys()) != 0 || c.s.Received() != 0 {
+		t.Error("refused and stored")
+	}
+	once(c.s, Fault{Status: 503})
+	if a := c.do("HEAD", path("k"), ""); a.status != 503 || a.body != "" {
+		t.Errorf("HEAD: %d %q", a.status, a.body)
+	}
+}
+
+func TestFaultBodyErrorOfComplete(t *testing.T) {
+	t.Parallel()
+	c := newClient(t, Options{})
+	id := c.create("k")
+	body := listed(1, c.part("k", id, 1, "v"))
+	once(c.s, Fault{BodyError: "InternalError"})
+	if a := c.want(200, "POST", uploadOf("k", id), body); a.code() != "InternalError" || len(c.s.Keys()) != 0 {
+		t.Errorf("%s, keys %q", a.body, c.s.Keys())
+	}
+	c.want(200, "POST", uploadOf("k", id), body)
+	wantData(t, c.s, "k", "v")
+}
+
+func TestFaultConnection(t *testing.T) {
+	t.Parallel()
+	c := newClient(t, Options{})
+	put := func(f Fault) {
+		t.Helper()
+		once(c.s, f)
+		if a, err := c.send(c.request("PUT", path("k"), "v")); err == nil {
+			t.Errorf("%+v: answered %d", f, a.status)
+		}
+	}
+	put(Fault{Before: true})
+	if len(c.s.Keys()) != 0 {
+		t.Error("closed before and stored")
+	}
+	put(Fault{After: true})
+	wantData(t, c.s, "k", "v")
+	if n := c.s.Count("PutObject"); n != 2 {
+		t.Errorf("%d requests, want 2: somebody repeats them", n)
+	}
+}
+
+func TestFaultCutBody(t *testing.T) {
+	t.Parallel()
+	c := newClient(t, Options{})
+	data := strings.Repeat("0123456789", 100000)
+	c.s.Put("k", []byte(data), nil)
+	for _, n := range []int{1, 999, 999999} {
+		once(c.s, Fault{CutBody: int64(n)})
+		a, err := c.send(c.request("GET", path("k"), ""))
+		if !errors.Is(err, io.ErrUnexpectedEOF) || a.body != data[:n] || a.header.Get("Content-Length") != "1000000" {
+			t.Errorf("cut at %d: %d bytes, %v", n, len(a.body), err)
+		}
+	}
+	if c.s.Sent() != 1+999+999999 {
+		t.Errorf("sent %d", c.s.Sent())
+	}
+}
+
+func TestFaultFlipBit(t *testing.T) {
+	t.Parallel()
+	c := newClient(t, Options{})
+	once(c.s, Fault{FlipBit: true})
+	c.wantCode("BadDigest", "PUT", path("k"), "hello", "X-Amz-Checksum-Crc32", crcOf("hello"))
+	if len(c.s.Keys()) != 0 {
+		t.Error("damaged and stored")
+	}
+	once(c.s, Fault{FlipBit: true})
+	c.want(200, "PUT", path("k"), "hello")
+	wantData(t, c.s, "k", "iello")
+}
+
+func TestFaultStall(t *testing.T) {
+	t.Parallel()
+	c := newClient(t, Options{})
+	release, stalled := make(chan struct{}), make(chan struct{})
+	c.s.OnRequest(func(r Request) Fault {
+		if r.Op != "PutObject" {
+			return Fault{}
+		}
+		close(stalled)
+		return Fault{Stall: release}
+	})
+	put := make(chan answered)
+	go func() {
+		a, _ := c.send(c.request("PUT", path("k"), "v"))
+		put <- a
+	}()
+	<-stalled
+	c.want(404, "GET", path("k"), "") // others go on
+	close(release)
+	if a := <-put; a.status != 200 {
+		t.Errorf("released: %d", a.status)
+	}
+	wantData(t, c.s, "k", "v")
+}
+
+func TestFaultStallEnds(t *testing.T) {
+	t.Parallel()
+	c := newClient(t, Options{})
+	c.s.Put("k", []byte("v"), nil)
+	stalled := make(chan struct{}, 2)
+	c.s.OnRequest(func(Request) Fault {
+		stalled <- struct{}{}
+		return Fault{Stall: make(chan struct{})}
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	gone := make(chan error)
+	go func() {
+		_, err := c.send(c.request("GET", path("k"), "").WithContext(ctx))
+		gone <- err
+	}()
+	<-stalled
+	cancel()
+	if err := <-gone; !errors.Is(err, context.Canceled) {
+		t.Errorf("the client's end: %v", err)
+	}
+	go func() {
+		_, err := c.send(c.request("GET", path("k"), ""))
+		gone <- err
+	}()
+	<-stalled
+	c.s.Close() // returns only when both requests have
+	if err := <-gone; err == nil {
+		t.Error("answered by a closed server")
+	}
+	defer func() {
+		if err, _ := recover().(error); !errors.Is(err, http.ErrAbortHandler) {
+			t.Error("served by a closed server")
+		}
+	}()
+	c.s.ServeHTTP(httptest.NewRecorder(), c.request("GET", path("k"), ""))
+}
+
+func TestCloseEndsDelays(t *testing.T) {
+	t.Parallel()
+	c := newClient(t, Options{})
+	c.s.Put("k", []byte("v"), nil)
+	once(c.s, Fault{Delay: time.Hour})
+	gone := make(chan error)
+	go func() {
+		_, err := c.send(c.request("DELETE", path("k"), ""))
+		gone <- err
+	}()
+	for len(c.s.Keys()) > 0 {
+		runtime.Gosched()
+	}
+	c.s.Close()
+	if err := <-gone; err == nil {
+		t.Error("answered by a closed server")
+	}
+}
+
+func TestFaultStallBody(t *testing.T) {
+	t.Parallel()
+	c := newClient(t, Options{})
+	data := strings.Repeat("0123456789", 1000)
+	c.s.Put("k", []byte(data), nil)
+	release := make(chan struct{})
+	once(c.s, Fault{StallBody: release})
+	resp, err := c.http.Do(c.request("GET", path("k"), ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	half := make([]byte, len(data)/2)
+	if _, err := io.ReadFull(resp.Body, half); err != nil {
+		t.Fatal(err)
+	}
+	if c.s.Sent() != int64(len(half)) {
+		t.Errorf("sent %d, want half", c.s.Sent())
+	}
+	close(release)
+	rest, err := io.ReadAll(resp.Body)
+	if err != nil || string(half)+string(rest) != data {
+		t.Errorf("%d and %d bytes: %v", len(half), len(rest), err)
+	}
+}
+
+func TestFaultFunction(t *testing.T) {
+	t.Parallel()
+	c := newClient(t, Options{})
+	var seen []Request
+	c.s.OnRequest(func(r Request) Fault { // no lock: it is called for one request after another
+		seen = append(seen, r)
+		if c.s.Count("") != r.Index || len(c.s.Keys()) != r.Index-1 {
+			t.Errorf("request %d sees %d requests and %q", r.Index, c.s.Count(""), c.s.Keys())
+		}
+		return Fault{}
+	})
+	for i := range 3 {
+		c.want(200, "PUT", path("k"+strconv.Itoa(i)), "v", "X-Amz-Meta-I", strconv.Itoa(i))
+	}
+	c.s.OnRequest(nil)
+	c.do("PUT", path("k")+"?partNumber=7&uploadId=u", "v")
+	for i, r := range seen {
+		if r.Index != i+1 || r.Op != "PutObject" || r.Key != "k"+strconv.Itoa(i) || r.Header.Get("X-Amz-Meta-I") != strconv.Itoa(i) {
+			t.Errorf("seen %+v", r)
+		}
+	}
+	all := c.s.Requests()
+	if last := all[len(all)-1]; len(all) != 4 || last.Op != "UploadPart" || last.Part != 7 || last.Query.Get("uploadId") != "u" {
+		t.Errorf("requests: %+v", all)
+	}
+	if c.s.Count("") != 4 || c.s.Count("PutObject") != 3 || c.s.Count("GetObject") != 0 {
+		t.Errorf("counted %d, %d, %d", c.s.Count(""), c.s.Count("PutObject"), c.s.Count("GetObject"))
+	}
+	c.s.Reset()
+	if c.s.Count("") != 0 || c.s.Received() != 0 || len(c.s.Requests()) != 0 || len(c.s.Keys()) != 3 {
+		t.Error("not reset, or too much of it")
+	}
+	c.s.OnRequest(func(r Request) Fault { return Fault{Code: "Index" + strconv.Itoa(r.Index)} })
+	if a := c.do("GET", path("k"), ""); a.code() != "Index1" {
+		t.Errorf("after Reset: %s", a.code())
+	}
+}
+
+func TestLogIsBounded(t *testing.T) {
+	t.Parallel()
+	s := New(Options{})
+	for range 3*maxLog + 5 {
+		s.note(&Request{Op: "GetObject"})
+	}
+	all := s.Requests()
+	if len(all) != maxLog || all[maxLog-1].Index != 3*maxLog+5 || s.Count("GetObject") != 3*maxLog+5 {
+		t.Errorf("%d remembered, %d counted", len(all), s.Count("GetObject"))
+	}
+}
+
+func TestLatency(t *testing.T) {
+	t.Parallel()
+	c := newClient(t, Options{Latency: 50 * time.Millisecond})
+	begun := time.Now()
+	c.want(200, "PUT", path("k"), "v")
+	if took := time.Since(begun); took < 50*time.Millisecond {
+		t.Errorf("took %v", took)
+	}
+	once(c.s, Fault{Delay: 100 * time.Millisecond})
+	begun = time.Now()
+	c.want(200, "GET", path("k"), "")
+	if took := time.Since(begun); took < 150*time.Millisecond {
+		t.Errorf("with a delay it took %v", took)
+	}
+	// The effect is there before the reply.
+	once(c.s, Fault{Delay: time.Hour})
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() {
+		_, err := c.send(c.request("DELETE", path("k"), "").WithContext(ctx))
+		done <- err
+	}()
+	for deadline := time.Now().Add(10 * time.Second); len(c.s.Keys()) > 0; {
+		if time.Now().After(deadline) {
+			t.Fatal("no effect")
+		}
+		runtime.Gosched()
+	}
+	cancel()
+	if err := <-done; !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: %v", err)
+	}
+}
+
+func TestRate(t *testing.T) {
+	t.Parallel()
+	c := newClient(t, Options{Rate: 100000})
+	data := strings.Repeat("0123456789", 3000)
+	begun := time.Now()
+	c.want(200, "PUT", path("k"), data)
+	sent := time.Since(begun)
+	a := c.want(200, "GET", path("k"), "")
+	got := time.Since(begun) - sent
+	if sent < 280*time.Millisecond || got < 280*time.Millisecond || a.body != data {
+		t.Errorf("30 kB at 100 kB/s: sent in %v, received in %v", sent, got)
+	}
+}
+
+// raw writes to a connection of its own and reads what comes back.
+func raw(t *testing.T, s *Server, request string) string {
+	t.Helper()
+	var d net.Dialer
+	conn, err := d.DialContext(t.Context(), "tcp", strings.TrimPrefix(s.URL(), "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := io.WriteString(conn, request); err != nil {
+		t.Fatal(err)
+	}
+	if err := conn.(*net.TCPConn).CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	got, err := io.ReadAll(conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(got)
+}
+
+func TestIncompleteBody(t *testing.T) {
+	t.Parallel()
+	for _, discard := range []bool{false, true} {
+		c := newClient(t, Options{Discard: discard})
+		r := c.request("PUT", path("k"), "01234")
+		r.ContentLength = 10
+		var b strings.Builder
+		b.WriteString("PUT /bucket/k HTTP/1.1\r\nHost: " + r.Host + "\r\nContent-Length: 10\r\n")
+		if err := r.Header.Write(&b); err != nil {
+			t.Fatal(err)
+		}
+		b.WriteString("\r\n01234")
+		if got := raw(t, c.s, b.String()); !strings.Contains(got, "<Code>IncompleteBody</Code>") {
+			t.Errorf("answered %s", got)
+		}
+		if len(c.s.Keys()) != 0 {
+			t.Error("half a body is stored")
+		}
+	}
+}
+
+func TestContentLength(t *testing.T) {
+	t.Parallel()
+	c := newClient(t, Options{})
+	r := c.request("PUT", path("k"), "v")
+	r.ContentLength = -1 // chunked
+	if a, err := c.send(r); err != nil || a.code() != "MissingContentLength" || a.status != http.StatusLengthRequired {
+		t.Errorf("%v %+v", err, a)
+	}
+	r = c.request("PUT", path("k"), "v")
+	var b strings.Builder
+	b.WriteString("PUT /bucket/k HTTP/1.1\r\nHost: " + r.Host + "\r\n")
+	if err := r.Header.Write(&b); err != nil {
+		t.Fatal(err)
+	}
+	if got := raw(t, c.s, b.String()+"\r\n"); !strings.Contains(got, "<Code>MissingContentLength</Code>") {
+		t.Errorf("without a length: %s", got)
+	}
+	if got := raw(t, c.s, b.String()+"Content-Length: 5368709121\r\n\r\n"); !strings.Contains(got, "<Code>EntityTooLarge</Code>") {
+		t.Errorf("5 GiB and a byte: %s", got)
+	}
+	if len(c.s.Keys()) != 0 {
+		t.Errorf("stored %q", c.s.Keys())
+	}
+}

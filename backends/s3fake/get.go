@@ -1,0 +1,112 @@
+package s3fake
+
+import (
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+)
+
+// getObject is GetObject and HeadObject, which differ in nothing but the body.
+func (c *call) getObject() (*reply, error) {
+	if c.Query.Has("partNumber") {
+		return nil, notImplemented("partNumber")
+	}
+	for _, name := range []string{"If-Modified-Since", "If-Unmodified-Since"} {
+		if c.Header.Get(name) != "" {
+			return nil, notImplemented(name)
+		}
+	}
+	c.s.mu.Lock()
+	o := c.s.objects[c.Key]
+	c.s.mu.Unlock()
+	if o == nil {
+		return nil, noSuchKey()
+	}
+	if match := c.Header.Get("If-Match"); match != "" && !sameETag(match, o.etag) {
+		return nil, preconditionFailed("If-Match")
+	}
+	if none := c.Header.Get("If-None-Match"); none != "" && sameETag(none, o.etag) {
+		f := refuse("NotModified", "Not Modified")
+		f.header = http.Header{"Etag": {o.etag}, "Last-Modified": {o.modified.Format(http.TimeFormat)}}
+		return nil, f
+	}
+	if c.Op == "GetObject" {
+		if err := o.archived(); err != nil {
+			return nil, err
+		}
+	}
+	off, n, partial, err := span(c.Header.Get("Range"), o.size)
+	if err != nil {
+		return nil, err
+	}
+	rep := &reply{status: http.StatusOK, header: o.describe(), size: n, object: true}
+	if !c.s.o.Discard {
+		rep.data = o.data[off : off+n]
+	}
+	if partial {
+		rep.status = http.StatusPartialContent
+		rep.header.Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", off, off+n-1, o.size))
+	}
+	// The checksum is that of the whole object and would be wrong for a part of it.
+	if c.Header.Get("X-Amz-Checksum-Mode") == "ENABLED" && rep.status == http.StatusOK {
+		o.checksum.set(rep.header)
+	}
+	return rep, nil
+}
+
+// describe is what the reply says about the object.
+func (o *object) describe() http.Header {
+	h := http.Header{}
+	for _, name := range described {
+		if v := o.header.Get(name); v != "" {
+			h.Set(name, v)
+		}
+	}
+	for name, value := range o.meta {
+		h.Set(metaPrefix+name, value)
+	}
+	if class := o.header.Get(storageClass); class != "STANDARD" && class != "" {
+		h.Set(storageClass, class)
+	}
+	if tags, _ := parseTags(o.header.Get(tagging)); len(tags) > 0 {
+		h.Set("X-Amz-Tagging-Count", strconv.Itoa(len(tags)))
+	}
+	if v := o.header.Get("X-Amz-Website-Redirect-Location"); v != "" {
+		h.Set("X-Amz-Website-Redirect-Location", v)
+	}
+	o.sayEncryption(h)
+	h.Set("Accept-Ranges", "bytes")
+	h.Set("Etag", o.etag)
+	h.Set("Last-Modified", o.modified.Format(http.TimeFormat))
+	return h
+}
+
+// span is the part of size bytes that a Range header asks for. One that makes no sense is ignored,
+// as RFC 9110 section 14.2 says.
+func span(header string, size int64) (off, n int64, partial bool, err error) {
+	spec, bytes := strings.CutPrefix(header, "bytes=")
+	first, last, dash := strings.Cut(spec, "-")
+	if strings.Contains(last, ",") {
+		return 0, 0, false, notImplemented("Range: " + header)
+	}
+	from, errFrom := strconv.ParseUint(first, 10, 63)
+	to, errTo := strconv.ParseUint(last, 10, 63)
+	switch {
+	case !bytes, !dash, first == "" && errTo != nil, first != "" && errFrom != nil,
+		last != "" && errTo != nil, first != "" && last != "" && to < from:
+		return 0, size, false, nil
+	case first == "":
+		n = min(int64(to), size)
+		off = size - n
+	case last == "":
+		off, n = int64(from), size-int64(from)
+	default:
+		off, n = int64(from), min(int64(to), size-1)-int64(from)+1
+	}
+	if n <= 0 {
+		return 0, 0, false, refuse("InvalidRange", "The requested range is not satisfiable").
+			with("RangeRequested", header).with("ActualObjectSize", strconv.FormatInt(size, 10))
+	}
+	return off, n, true, nil
+}

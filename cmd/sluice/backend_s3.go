@@ -1,0 +1,142 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+	"strings"
+
+	"github.com/sluice-ftp/sluice/backends"
+	"github.com/sluice-ftp/sluice/backends/s3"
+)
+
+// s3Store is a backend of type s3.
+type s3Store struct {
+	Bucket              string            `yaml:"bucket"`
+	Prefix              string            `yaml:"prefix"`
+	Region              string            `yaml:"region"`
+	Endpoint            string            `yaml:"endpoint"`
+	PathStyle           bool              `yaml:"path_style"`
+	AllowHTTP           bool              `yaml:"allow_http"`
+	CAFile              string            `yaml:"ca_file"`
+	AccessKeyID         string            `yaml:"access_key_id"`
+	SecretAccessKey     string            `yaml:"secret_access_key"`
+	SecretAccessKeyFile string            `yaml:"secret_access_key_file"`
+	AssumeRole          string            `yaml:"assume_role"`
+	ExternalID          string            `yaml:"external_id"`
+	Profile             string            `yaml:"profile"`
+	StorageClass        string            `yaml:"storage_class"`
+	SSE                 string            `yaml:"sse"`
+	KMSKeyID            string            `yaml:"kms_key_id"`
+	ACL                 string            `yaml:"acl"`
+	Tags                map[string]string `yaml:"tags"`
+	RequesterPays       bool              `yaml:"requester_pays"`
+	MaxRenameObjects    int               `yaml:"max_rename_objects"`
+}
+
+// maxTags is S3's bound: https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-tagging.html
+const maxTags = 10
+
+func (s *s3Store) check(v validator, key string) {
+	if s.Bucket == "" {
+		v.problem(key+".bucket", "missing; name the bucket")
+	}
+	s.prefix(v, key+".prefix")
+	if _, ok := s3.ProfileByName(s.Profile); !ok {
+		v.problem(key+".profile", "%q is not a choice; there are %s", s.Profile, strings.Join(s3.ProfileNames(), ", "))
+	}
+	if err := s3.CheckEndpoint(s.Endpoint, s.AllowHTTP); err != nil {
+		v.problem(key+".endpoint", "%v", err)
+	}
+	s.keys(v, key)
+	oneOf(v, key+".sse", s.SSE, "", "AES256", "aws:kms")
+	if s.KMSKeyID != "" && s.SSE != "aws:kms" {
+		v.problem(key+".kms_key_id", "needs sse: aws:kms")
+	}
+	if len(s.Tags) > maxTags {
+		v.problem(key+".tags", "%d are too many; S3 takes %d", len(s.Tags), maxTags)
+	}
+	if s.MaxRenameObjects < 1 {
+		v.problem(key+".max_rename_objects", "%d is not a number of objects; give 1 or more", s.MaxRenameObjects)
+	}
+	s.CAFile = v.path(s.CAFile)
+	s.SecretAccessKeyFile = v.path(s.SecretAccessKeyFile)
+}
+
+// prefix holds the prefix to what can be the beginning of a key, with the slash that it may lack.
+func (s *s3Store) prefix(v validator, key string) {
+	if s.Prefix == "" {
+		return
+	}
+	s.Prefix = strings.TrimSuffix(s.Prefix, "/")
+	if err := backends.CheckKey(s.Prefix); err != nil || s.Prefix == "" {
+		v.problem(key, "%q cannot be the beginning of a key; write it like in/ or partners/in/", s.Prefix)
+	}
+	s.Prefix += "/"
+}
+
+func (s *s3Store) keys(v validator, key string) {
+	secret := s.SecretAccessKey != "" || s.SecretAccessKeyFile != ""
+	switch {
+	case s.SecretAccessKey != "" && s.SecretAccessKeyFile != "":
+		v.problem(key+".secret_access_key_file", "there is secret_access_key too; give one of them")
+	case s.AccessKeyID != "" && !secret:
+		v.problem(key+".access_key_id", "needs secret_access_key or secret_access_key_file")
+	case s.AccessKeyID == "" && secret:
+		v.problem(key+".access_key_id", "missing, but there is a secret; give both, or neither to use the environment's")
+	}
+	if s.ExternalID != "" && s.AssumeRole == "" {
+		v.problem(key+".external_id", "needs assume_role")
+	}
+}
+
+func (s *s3Store) where(err error) string {
+	var f *s3.Finding
+	if errors.As(err, &f) {
+		return f.Setting
+	}
+	return "bucket"
+}
+
+func (s *s3Store) config(o settings) (s3.Config, error) {
+	profile, _ := s3.ProfileByName(s.Profile)
+	secret := s.SecretAccessKey
+	if s.SecretAccessKeyFile != "" {
+		content, err := os.ReadFile(s.SecretAccessKeyFile)
+		if err != nil {
+			return s3.Config{}, &s3.Finding{Setting: "secret_access_key_file", Todo: mendFile(err), Err: err}
+		}
+		secret = strings.TrimSpace(string(content))
+	}
+	return s3.Config{
+		Bucket: s.Bucket, Prefix: s.Prefix, Region: s.Region, Endpoint: s.Endpoint, PathStyle: s.PathStyle,
+		AllowHTTP: s.AllowHTTP, CAFile: s.CAFile,
+		AccessKeyID: s.AccessKeyID, SecretAccessKey: secret, AssumeRole: s.AssumeRole, ExternalID: s.ExternalID,
+		Profile: profile, StorageClass: s.StorageClass, SSE: s.SSE, KMSKeyID: s.KMSKeyID, ACL: s.ACL, Tags: s.Tags,
+		RequestPayer: s.RequesterPays, MaxRenameObjects: s.MaxRenameObjects,
+		Memory: o.memory, Log: o.log,
+	}, nil
+}
+
+// open refuses what is wrong for good. A store that does not answer now may answer later, and a
+// gateway that starts again and again in the meantime helps nobody.
+func (s *s3Store) open(ctx context.Context, o settings) (backends.CloudStorageAdapter, error) {
+	c, err := s.config(o)
+	if err != nil {
+		return nil, err
+	}
+	if err := s3.Check(ctx, c); backends.KindOf(err) == backends.Unavailable {
+		o.log.Warn("the store does not answer; starting all the same", "err", err)
+	} else if err != nil {
+		return nil, err
+	}
+	return s3.Open(ctx, c)
+}
+
+func (s *s3Store) examine(ctx context.Context, o settings) error {
+	c, err := s.config(o)
+	if err != nil {
+		return err
+	}
+	return s3.Check(ctx, c)
+}
