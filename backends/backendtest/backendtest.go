@@ -17,6 +17,11 @@ type Store struct {
 	// PartSize is where the adapter begins to work differently (a part, a buffer); the suite tests
 	// around it. 0 is 64 KiB.
 	PartSize int64
+	// NoControls: the store's listings lose control characters in keys, which are not tried then.
+	NoControls bool
+	// MaxElement is the longest element of a key in bytes that may be tried; 0 is any. A store that
+	// refuses a longer one after it has made folders for it is not tried with one.
+	MaxElement int
 	// Leftovers lists what must not be there when no call is running: temporary files, open
 	// multipart uploads. nil if the store cannot tell.
 	Leftovers func(t testing.TB) []string

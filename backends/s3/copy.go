@@ -104,10 +104,15 @@ func (c *objectCopy) run(ctx context.Context) (etag *string, err error) {
 	default:
 		etag, err = c.parts(ctx)
 	}
-	if kind, _ := classify(err); c.ifAbsent && kind == backends.Conflict {
-		return nil, fault(backends.Exist, err)
-	}
 	return etag, err
+}
+
+// publish makes the copy visible by do.
+func (c *objectCopy) publish(ctx context.Context, p patience, do func(ctx context.Context) (*string, error)) (*string, error) {
+	w := &writing{
+		adapter: c.adapter, full: c.adapter.full(c.to), token: c.token, ifAbsent: c.ifAbsent, patience: p, do: do,
+	}
+	return w.publish(ctx)
 }
 
 // source names what is copied: https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
@@ -138,7 +143,7 @@ func (c *objectCopy) whole(ctx context.Context) (*string, error) {
 		StorageClass: a.class(), ServerSideEncryption: a.sse(), SSEKMSKeyId: a.kmsKey(), BucketKeyEnabled: a.bucketKey(),
 		ACL: a.acl(),
 	}
-	return a.publish(ctx, c.to, c.token, copying, func(ctx context.Context) (*string, error) {
+	return c.publish(ctx, copying, func(ctx context.Context) (*string, error) {
 		out, err := a.client.CopyObject(ctx, in)
 		if err != nil {
 			return nil, err
@@ -159,7 +164,7 @@ func (c *objectCopy) empty(ctx context.Context) (*string, error) {
 		ServerSideEncryption: a.sse(), SSEKMSKeyId: a.kmsKey(), BucketKeyEnabled: a.bucketKey(),
 		ACL: a.acl(), Tagging: a.tags(), RequestPayer: a.payer(),
 	}
-	return a.publish(ctx, c.to, c.token, asking, func(ctx context.Context) (*string, error) {
+	return c.publish(ctx, asking, func(ctx context.Context) (*string, error) {
 		out, err := a.client.PutObject(ctx, in)
 		if err != nil {
 			return nil, err
@@ -193,7 +198,7 @@ func (c *objectCopy) parts(ctx context.Context) (etag *string, err error) {
 	if a.Profile.ObjectSize {
 		done.MpuObjectSize = &c.from.Size
 	}
-	return a.publish(ctx, c.to, c.token, finishing, func(ctx context.Context) (*string, error) {
+	return c.publish(ctx, finishing, func(ctx context.Context) (*string, error) {
 		out, err := a.client.CompleteMultipartUpload(ctx, done)
 		if err != nil {
 			return nil, err

@@ -121,24 +121,23 @@ func classify(err error) (kind backends.Kind, temporary bool) {
 	if kind, known := kindsOfCodes[code(err)]; known {
 		return kind, kind == backends.Unavailable || kind == backends.NoSpace
 	}
-	var re *awshttp.ResponseError
-	if errors.As(err, &re) {
-		status := re.HTTPStatusCode()
-		kind, known := kindsOfStatus[status]
-		switch {
-		case status >= http.StatusOK && status < http.StatusMultipleChoices:
-			// An answer that broke off, or made no sense.
-			return backends.Unavailable, true
-		case !known && status >= http.StatusInternalServerError:
-			return backends.Unavailable, true
-		}
-		return kind, kind == backends.Unavailable
-	}
 	switch {
 	case isTrust(err), errors.Is(err, errCredentials):
 		return backends.Misconfigured, false
 	case errors.Is(err, context.Canceled):
 		return backends.Internal, false
+	}
+	var re *awshttp.ResponseError
+	if errors.As(err, &re) {
+		status := re.HTTPStatusCode()
+		kind, known := kindsOfStatus[status]
+		switch {
+		case answered(status) && known:
+			return kind, kind == backends.Unavailable
+		case answered(status) && status < http.StatusInternalServerError:
+			return backends.Internal, false
+		}
+		return backends.Unavailable, true
 	}
 	// What is left never reached the store, or its answer never came.
 	return backends.Unavailable, true
@@ -154,7 +153,8 @@ func isTrust(err error) bool {
 
 // retryable: the same request may be sent again at once. ctx is the caller's, not the attempt's.
 func retryable(ctx context.Context, err error) bool {
-	if ctx.Err() != nil {
+	var known *backends.Error
+	if ctx.Err() != nil || errors.As(err, &known) {
 		return false
 	}
 	switch code(err) {
@@ -179,8 +179,11 @@ func unsure(err error) bool {
 		return !isTrust(err) && !errors.Is(err, errCredentials)
 	}
 	status := re.HTTPStatusCode()
-	return status >= http.StatusInternalServerError || status < http.StatusMultipleChoices
+	return status >= http.StatusInternalServerError || !answered(status)
 }
+
+// answered: the store said what is wrong. 0 is no answer, and 200 one that broke off or made no sense.
+func answered(status int) bool { return status >= http.StatusMultipleChoices }
 
 // isMissing: there is no such key. Another kind of 404 is not meant.
 func isMissing(err error) bool {

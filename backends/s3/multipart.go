@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -35,6 +36,9 @@ const (
 	firstInFlight = 2
 )
 
+// lastParts is how long the parts on their way may take when nobody wants them any more.
+const lastParts = 10 * time.Second
+
 // partAfter is the size of the part that follows so many bytes.
 func (a *Adapter) partAfter(sent int64) int64 {
 	if a.Profile.UniformParts {
@@ -48,7 +52,9 @@ func (a *Adapter) partAfter(sent int64) int64 {
 // that send give back what they did over results.
 type multipart struct {
 	*upload
-	ctx    context.Context //nolint:containedctx // the parts', which end before the upload does
+	// ctx is the parts'. When the upload is given up, the ones on their way may arrive first: stores
+	// lose track of parts that come while an upload is aborted, and keep them.
+	ctx    context.Context //nolint:containedctx // ends before the upload does
 	cancel context.CancelFunc
 
 	// ready is closed when the upload in the store has begun, or failed to: then record and begun
@@ -87,7 +93,7 @@ func newMultipart(u *upload) *multipart {
 		upload: u, ready: make(chan struct{}), results: make(chan sent, maxInFlight),
 		limit: firstInFlight,
 	}
-	m.ctx, m.cancel = context.WithCancel(u.ctx)
+	m.ctx, m.cancel = context.WithCancel(background(u.ctx))
 	return m
 }
 
@@ -106,7 +112,7 @@ func (m *multipart) run(first *part) (backends.Object, error) {
 		first.release()
 	}
 	if err != nil {
-		m.cancel()
+		defer time.AfterFunc(lastParts, m.cancel).Stop()
 	}
 	<-m.ready
 	for m.inFlight > 0 {
@@ -225,7 +231,6 @@ func (m *multipart) collect(s sent) {
 		if m.broken == nil {
 			m.broken = s.err
 		}
-		m.cancel()
 		return
 	}
 	done := types.CompletedPart{PartNumber: &s.number, ETag: s.etag}

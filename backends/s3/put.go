@@ -167,48 +167,9 @@ func (u *upload) object(etag *string) backends.Object {
 	return backends.Object{Key: u.key, Size: u.size, ModTime: t.UTC(), Version: aws.ToString(etag)}
 }
 
-// publish makes the object visible by do, and cannot be stopped on the way: a client that gives up
-// now must not be told that nothing happened.
+// publish makes the object visible by do.
 func (u *upload) publish(p patience, do func(ctx context.Context) (*string, error)) (*string, error) {
-	etag, err := u.adapter.publish(u.ctx, u.key, u.token, p, do)
-	kind, _ := classify(err)
-	switch {
-	case err == nil:
-	case u.options.IfAbsent && kind == backends.Conflict && code(err) != "NoSuchUpload":
-		err = fault(backends.Exist, err)
-	case u.options.IfVersion != "" && kind == backends.NotExist:
-		err = fault(backends.Conflict, err)
-	}
-	return etag, err
-}
-
-func (a *Adapter) publish(
-	ctx context.Context, key, token string, p patience, do func(ctx context.Context) (*string, error),
-) (*string, error) {
-	return a.publishAs(ctx, a.full(key), token, p, do)
-}
-
-// publishAs runs a request that makes an object visible until it is known whether it did. When an
-// answer was lost, the store is asked whose object is there: by then an earlier attempt may have
-// succeeded, and a later one have been refused because of it.
-func (a *Adapter) publishAs(
-	ctx context.Context, full, token string, p patience, do func(ctx context.Context) (*string, error),
-) (etag *string, err error) {
-	ctx = background(ctx)
-	doubt := false
-	err = retry(ctx, p, func(ctx context.Context) error {
-		var err error
-		if etag, err = do(ctx); err != nil && unsure(err) {
-			doubt = true
-		}
-		return err
-	})
-	if err == nil || !doubt && code(err) != "NoSuchUpload" {
-		return etag, err
-	}
-	head, headErr := a.headAs(ctx, full)
-	if headErr == nil && head.Metadata[metaToken] == token {
-		return head.ETag, nil
-	}
-	return nil, err
+	w := &writing{adapter: u.adapter, full: u.adapter.full(u.key), token: u.token, patience: p, do: do}
+	w.ifAbsent, w.ifVersion = u.options.IfAbsent, u.options.IfVersion
+	return w.publish(u.ctx)
 }

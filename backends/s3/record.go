@@ -179,8 +179,9 @@ func (a *Adapter) writePrivate(ctx context.Context, name string, content []byte)
 
 // publishPrivate writes one of them that is not there yet. Its content is different at every writing,
 // so after a lost answer it says whether it is the one.
-func (a *Adapter) publishPrivate(ctx context.Context, name, nonce string, content []byte) (etag *string, err error) {
-	return a.publishAs(ctx, name, nonce, asking, func(ctx context.Context) (*string, error) {
+func (a *Adapter) publishPrivate(ctx context.Context, name, nonce string, content []byte) error {
+	w := &writing{adapter: a, full: name, token: nonce, ifAbsent: true, patience: asking}
+	w.do = func(ctx context.Context) (*string, error) {
 		out, err := a.client.PutObject(ctx, &s3.PutObjectInput{
 			Bucket: &a.Bucket, Key: &name, Body: bytes.NewReader(content), ContentLength: aws.Int64(int64(len(content))),
 			ContentType: aws.String(recordType), IfNoneMatch: aws.String("*"), RequestPayer: a.payer(),
@@ -191,7 +192,9 @@ func (a *Adapter) publishPrivate(ctx context.Context, name, nonce string, conten
 			return nil, err
 		}
 		return out.ETag, nil
-	})
+	}
+	_, err := w.publish(ctx)
+	return err
 }
 
 // maxPrivate bounds what is believed to be one of them.

@@ -137,11 +137,7 @@ func (a *Adapter) announce(ctx context.Context, name string, in *intent) error {
 	if !a.Profile.ConditionalPut {
 		return a.writePrivate(ctx, name, content)
 	}
-	_, err = a.publishPrivate(ctx, name, in.Nonce, content)
-	if kind, _ := classify(err); kind == backends.Conflict {
-		return fault(backends.Exist, err)
-	}
-	return err
+	return a.publishPrivate(ctx, name, in.Nonce, content)
 }
 
 // carryOut does what an intent says from wherever it was left, and ends it.
@@ -204,6 +200,9 @@ func (a *Adapter) copyKey(ctx context.Context, full string, in *intent) error {
 	}
 	if err != nil {
 		return err
+	}
+	if dir, ok := strings.CutSuffix(target, "/"); ok && aws.ToInt64(head.ContentLength) == 0 {
+		return a.keep(ctx, dir) // some servers do not copy placeholders
 	}
 	_, err = a.copyObject(ctx, object(from, head), head, target, false)
 	return err
