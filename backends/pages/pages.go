@@ -32,6 +32,7 @@ type Page = [Size]byte
 type Budget struct {
 	first, parts *semaphore.Weighted
 	partPages    int64
+	bytes        int64
 
 	mu   sync.Mutex
 	free []*Page // last in, first out: what is in the processor's cache still
@@ -49,8 +50,12 @@ func New(bytes int64) (*Budget, error) {
 		first:     semaphore.NewWeighted(first),
 		parts:     semaphore.NewWeighted(n - first),
 		partPages: n - first,
+		bytes:     bytes,
 	}, nil
 }
+
+// Bytes returns the whole budget.
+func (b *Budget) Bytes() int64 { return b.bytes }
 
 // Parts returns the bytes that all parts together may use.
 func (b *Budget) Parts() int64 { return b.partPages * Size }
@@ -87,11 +92,12 @@ func (b *Budget) TryReserve(bytes int64) *Lease {
 
 func count(bytes int64) int64 { return (bytes + Size - 1) / Size }
 
-// Trim gives back to the runtime the pages that nobody needed since the last Trim.
+// Trim gives back to the system the pages that nobody needed since the last Trim.
 func (b *Budget) Trim() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.free = slices.Delete(b.free, 0, b.idle) // the ones at the bottom
+	forget(b.free[:b.idle]) // the ones at the bottom
+	b.free = slices.Delete(b.free, 0, b.idle)
 	b.idle = len(b.free)
 }
 
@@ -100,7 +106,7 @@ func (b *Budget) get() *Page {
 	defer b.mu.Unlock()
 	n := len(b.free) - 1
 	if n < 0 {
-		return new(Page)
+		return allocate()
 	}
 	p := b.free[n]
 	b.free[n] = nil

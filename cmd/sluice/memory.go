@@ -48,6 +48,13 @@ func (c *config) budget() (*pages.Budget, error) {
 	return b, nil
 }
 
+// reserve takes the budget out of what the collector may use: its pages are not on the heap.
+func reserve(b *pages.Budget) {
+	if limit := debug.SetMemoryLimit(-1); limit != math.MaxInt64 {
+		debug.SetMemoryLimit(max(limit-b.Bytes(), limit/2)) // whatever the operator said
+	}
+}
+
 const (
 	// trimStep is how many sessions have to come before their garbage is worth a collection.
 	trimStep = 500

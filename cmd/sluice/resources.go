@@ -70,6 +70,7 @@ func (r *resources) openBackends(ctx context.Context, c *config, log *slog.Logge
 	if r.memory, err = c.budget(); err != nil {
 		return err
 	}
+	reserve(r.memory)
 	var errs []error
 	for _, name := range slices.Sorted(maps.Keys(c.stores)) {
 		b, err := c.stores[name].open(ctx, settings{
