@@ -16,6 +16,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/sluice-ftp/sluice/e2e/harness"
+	"github.com/sluice-ftp/sluice/e2e/versity"
 )
 
 // password is that of every user in the scripts.
@@ -68,19 +69,69 @@ func run(m *testing.M) (code int, err error) {
 }
 
 func TestScripts(t *testing.T) {
-	testscript.Run(t, testscript.Params{
-		Dir:                 "testdata",
-		Setup:               setup,
-		Cmds:                verbs,
-		UpdateScripts:       *update,
-		RequireExplicitExec: true,
-		RequireUniqueNames:  true,
-	})
+	testscript.Run(t, params("disk", testscript.Params{Dir: "testdata", Setup: setup}))
+}
+
+// The clients' scripts again, with versitygw behind the gateway: its bucket is the same folder data.
+// Lines that a bucket cannot do yet have the condition [disk].
+func TestScriptsS3(t *testing.T) {
+	scripts, err := filepath.Glob("testdata/client-*.txtar")
+	if err != nil || len(scripts) == 0 {
+		t.Fatalf("%d scripts, %v", len(scripts), err)
+	}
+	testscript.Run(t, params("s3", testscript.Params{Files: scripts, Setup: setupS3}))
+}
+
+func params(store string, p testscript.Params) testscript.Params {
+	p.Condition = func(c string) (bool, error) {
+		if c != "disk" && c != "s3" {
+			return false, fmt.Errorf("unknown condition %q", c)
+		}
+		return c == store, nil
+	}
+	p.Cmds = verbs
+	p.UpdateScripts = *update
+	p.RequireExplicitExec = true
+	p.RequireUniqueNames = true
+	return p
 }
 
 // setup prepares a script's folder: certificates, an empty store, a configuration unless the
 // script brings its own, and the values of $FTP_PORT and the like in every file.
 func setup(env *testscript.Env) error {
+	return prepare(env, "disk", "disk: {type: local, root: ./data, fsync: never}")
+}
+
+func setupS3(env *testscript.Env) error {
+	// What the script put there becomes the bucket's content when there is one.
+	data, seed := filepath.Join(env.WorkDir, "data"), filepath.Join(env.WorkDir, "seed")
+	if err := os.Rename(data, seed); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	store, stop, err := versity.Open(filepath.Join(env.WorkDir, ".versity"), versity.Options{
+		Root: env.WorkDir, Bucket: "data",
+	})
+	if versity.Missing(err) {
+		env.T().Skip(err)
+	}
+	if err != nil {
+		return err
+	}
+	env.Defer(func() {
+		if err := stop(); err != nil {
+			env.T().Log(err)
+		}
+	})
+	if err := os.CopyFS(data, os.DirFS(seed)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return prepare(env, "s3", fmt.Sprintf("disk: {type: s3, profile: versity, bucket: data, endpoint: %q, path_style: true, "+
+		"allow_http: true, access_key_id: %s, secret_access_key: %s, region: %s}",
+		store.Endpoint, store.AccessKey, store.SecretKey, store.Region))
+}
+
+// prepare does the rest for a kind of store and the line of the configuration that describes it.
+func prepare(env *testscript.Env, store, backend string) error {
 	ports, err := harness.FreePorts()
 	if err != nil {
 		return err
@@ -93,6 +144,8 @@ func setup(env *testscript.Env) error {
 		"PASSWORD":  password,
 		"HASH":      shared.hash,
 		"SERVER":    "127.0.0.1",
+		"BACKEND":   backend,
+		"STORE":     store,
 	}
 	for name, value := range vars {
 		env.Setenv(name, value)
@@ -120,7 +173,7 @@ var defaults = map[string]string{
 passive: {ports: "$PASV"}
 tls:     {mode: required, cert_file: server.pem, key_file: server.key}
 backends:
-  disk: {type: local, root: ./data, fsync: never}
+  $BACKEND
 users_file: users.yaml
 `,
 	"users.yaml": `users:
@@ -153,7 +206,7 @@ func writeMissing(dir string, files map[string]string) error {
 func expandFiles(dir string, vars map[string]string) error {
 	// Longest first: $PASV is the beginning of $PASV_1.
 	pairs := []string{}
-	for _, name := range []string{"FTPS_PORT", "FTP_PORT", "PASV_1", "PASV", "PASSWORD", "HASH", "SERVER"} {
+	for _, name := range []string{"FTPS_PORT", "FTP_PORT", "PASV_1", "PASV", "PASSWORD", "HASH", "SERVER", "BACKEND", "STORE"} {
 		pairs = append(pairs, "$"+name, vars[name])
 	}
 	r := strings.NewReplacer(pairs...)

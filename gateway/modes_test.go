@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sluice-ftp/sluice/backends"
 	"github.com/sluice-ftp/sluice/gateway"
 )
 
@@ -195,6 +196,35 @@ func TestRestartAndAppend(t *testing.T) {
 	_ = s.raw.Close()
 	f.waitForSessions(1)
 	equal(t, "broken APPE", f.read("file"), "0123xyz")
+}
+
+// A store that cannot continue an object says so before the data, and the object stays.
+func TestAppendUnsupported(t *testing.T) {
+	t.Parallel()
+	f := start(t, func(o *gateway.Options) { o.Backends["disk"] = wholeOnly{o.Backends["disk"]} })
+	f.put("file", "0123456789")
+	f.put("empty", "")
+	c := f.login()
+	_ = c.passive()
+	c.cmd(502, "APPE file")
+	_ = c.passive()
+	c.cmd(350, "REST 5")
+	c.cmd(502, "STOR file")
+	equal(t, "refused", f.read("file"), "0123456789")
+	for _, name := range []string{"empty", "new"} {
+		code, text := c.upload("APPE "+name, "abc")
+		equal(t, text, code, 226)
+		equal(t, name, f.read(name), "abc")
+	}
+}
+
+// wholeOnly is a store of objects that are written whole.
+type wholeOnly struct{ backends.CloudStorageAdapter }
+
+func (w wholeOnly) Capabilities() backends.Capabilities {
+	c := w.CloudStorageAdapter.Capabilities()
+	c.Offset = false
+	return c
 }
 
 // REST and ALLO hold for the transfer that follows, also when it is refused.

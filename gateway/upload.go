@@ -106,6 +106,9 @@ func (u *upload) prepareAppend() error {
 	if u.options.Offset < obj.Size && !u.Permissions.Has(auth.Overwrite) {
 		return denied(u.target.path, nil) // what is there would be lost
 	}
+	if u.options.Offset > 0 && !u.adapter.Capabilities().Offset {
+		return &backends.Error{Op: "put", Key: u.key, Kind: backends.Unsupported}
+	}
 	return nil
 }
 

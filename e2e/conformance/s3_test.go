@@ -13,7 +13,6 @@ import (
 	"github.com/sluice-ftp/sluice/backends/backendtest"
 	"github.com/sluice-ftp/sluice/backends/pages"
 	"github.com/sluice-ftp/sluice/backends/s3"
-
 	"github.com/sluice-ftp/sluice/e2e/versity"
 )
 

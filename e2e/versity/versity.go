@@ -28,6 +28,7 @@ type Store struct {
 
 // Options say what differs from an ordinary server.
 type Options struct {
+	Root   string // a folder that holds the buckets, else one of the server's own
 	Bucket string // else "test"
 	Region string // else "us-east-1"
 }
@@ -36,21 +37,10 @@ type Options struct {
 // the server cannot be downloaded; with E2E_REQUIRE=1 the test fails.
 func Start(t testing.TB, o Options) Store {
 	t.Helper()
-	bin, err := binary()
-	if errors.Is(err, errUnavailable) && os.Getenv("E2E_REQUIRE") != "1" {
+	s, p, err := open(t.TempDir(), o)
+	if Missing(err) {
 		t.Skip(err)
 	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := Store{
-		Bucket: cmp.Or(o.Bucket, "test"),
-		Region: cmp.Or(o.Region, "us-east-1"),
-		// Made up, so that no other server takes them: see attempt.
-		AccessKey: rand.Text(),
-		SecretKey: rand.Text(),
-	}
-	p, err := serve(bin, t.TempDir(), &s)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,12 +55,42 @@ func Start(t testing.TB, o Options) Store {
 	return s
 }
 
-// serve starts a server below dir and sets the endpoint.
-func serve(bin, dir string, s *Store) (p *process, err error) {
-	root, sidecar := filepath.Join(dir, "store"), filepath.Join(dir, "meta")
-	if err := errors.Join(os.Mkdir(root, 0o700), os.Mkdir(sidecar, 0o700)); err != nil {
-		return nil, err
+// Open is Start where there is no test to end with; stop ends the server.
+func Open(dir string, o Options) (s Store, stop func() error, err error) {
+	s, p, err := open(dir, o)
+	if err != nil {
+		return s, nil, err
 	}
+	return s, p.stop, nil
+}
+
+// Missing reports that a server cannot be had here, and need not.
+func Missing(err error) bool {
+	return errors.Is(err, errUnavailable) && os.Getenv("E2E_REQUIRE") != "1"
+}
+
+func open(dir string, o Options) (Store, *process, error) {
+	bin, err := binary()
+	if err != nil {
+		return Store{}, nil, err
+	}
+	s := Store{
+		Bucket: cmp.Or(o.Bucket, "test"),
+		Region: cmp.Or(o.Region, "us-east-1"),
+		// Made up, so that no other server takes them: see attempt.
+		AccessKey: rand.Text(),
+		SecretKey: rand.Text(),
+	}
+	root, sidecar := cmp.Or(o.Root, filepath.Join(dir, "store")), filepath.Join(dir, "meta")
+	if err := errors.Join(os.MkdirAll(root, 0o700), os.MkdirAll(sidecar, 0o700)); err != nil {
+		return s, nil, err
+	}
+	p, err := serve(bin, root, sidecar, &s)
+	return s, p, err
+}
+
+// serve starts a server on root and sets the endpoint.
+func serve(bin, root, sidecar string, s *Store) (p *process, err error) {
 	backend := []string{"posix", root}
 	for range 5 {
 		p, err = attempt(bin, backend, s)
