@@ -143,7 +143,7 @@ func unsignedPayload(o *s3.Options) {
 }
 
 func (u *upload) metadata() map[string]string {
-	m := make(map[string]string, len(u.options.Metadata)+2) //nolint:mnd // the two below
+	m := make(map[string]string, len(u.options.Metadata)+2)
 	maps.Copy(m, u.options.Metadata)
 	m[metaToken] = u.token
 	if t := u.options.ModTime; !t.IsZero() {

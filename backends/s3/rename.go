@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -166,18 +167,44 @@ func (a *Adapter) rewrite(ctx context.Context, name string, in *intent) error {
 	return a.writePrivate(ctx, name, content)
 }
 
-// copyTree copies all below From to To, the placeholder last, and keeps the intent young meanwhile.
+// copyTree copies all below From to To, and keeps the intent young meanwhile.
 func (a *Adapter) copyTree(ctx context.Context, in *intent, name string) error {
-	renewed := time.Now()
+	stop := a.keepYoung(ctx, in, name)
+	defer stop()
 	return a.each(ctx, in.From, func(keys []string) error {
-		if time.Since(renewed) > a.StaleAfter/4 { //nolint:mnd // several chances
-			if err := a.rewrite(ctx, name, in); err != nil {
-				return err
-			}
-			renewed = time.Now()
-		}
 		return parallel(ctx, keys, func(ctx context.Context, key string) error { return a.copyKey(ctx, key, in) })
 	})
+}
+
+// renameStale is the age at which an intent is taken for that of a killed process: less than for an
+// upload, because a folder at two places is in the way of people.
+const renameStale = time.Hour
+
+func (a *Adapter) renameAfter() time.Duration { return min(a.StaleAfter, renameStale) }
+
+// keepYoung writes an intent again now and then, so that nobody else carries it out, until the
+// function that it returns is called.
+func (a *Adapter) keepYoung(ctx context.Context, in *intent, name string) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var done sync.WaitGroup
+	done.Go(func() {
+		tick := time.NewTicker(a.renameAfter() / 4)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+			}
+			if err := a.rewrite(ctx, name, in); err != nil && ctx.Err() == nil {
+				a.Log.Warn("the intent of a rename was not renewed", "to", in.To, "err", err)
+			}
+		}
+	})
+	return func() {
+		cancel()
+		done.Wait()
+	}
 }
 
 // parallel calls do for each key, some at once, until one fails.

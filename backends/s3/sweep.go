@@ -12,19 +12,20 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 )
 
-// Sweep ends what processes left behind that were killed longer than StaleAfter ago: uploads in parts
-// and renames of folders. What is not ours, or may still be alive, is never touched. It may run in any
+// Sweep ends what processes left behind that were killed longer than StaleAfter ago: uploads in parts,
+// and renames of folders, those after an hour. What is not ours, or may still be alive, is never touched. It may run in any
 // number of replicas at once. Its clock is the store's.
 func (a *Adapter) Sweep(ctx context.Context) error {
 	var errs []error
 	for _, kind := range []struct {
 		folder string
+		age    time.Duration
 		end    func(ctx context.Context, name string, now time.Time) error
 	}{
-		{"uploads/", a.sweepUpload},
-		{"renames/", a.sweepRename},
+		{"uploads/", a.StaleAfter, a.sweepUpload},
+		{"renames/", a.renameAfter(), a.sweepRename},
 	} {
-		err := a.stale(ctx, a.private(kind.folder), func(name string, now time.Time) {
+		err := a.stale(ctx, a.private(kind.folder), kind.age, func(name string, now time.Time) {
 			if err := kind.end(ctx, name, now); err != nil && !isMissing(err) {
 				errs = append(errs, err)
 			}
@@ -34,9 +35,9 @@ func (a *Adapter) Sweep(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// stale calls do for everything below prefix that was last written longer than StaleAfter ago, with
-// the store's time.
-func (a *Adapter) stale(ctx context.Context, prefix string, do func(name string, now time.Time)) error {
+// stale calls do for everything below prefix that was last written longer than age ago, with the
+// store's time.
+func (a *Adapter) stale(ctx context.Context, prefix string, age time.Duration, do func(name string, now time.Time)) error {
 	for token := ""; ; {
 		page, err := a.keys(ctx, prefix, token, pageSize)
 		if err != nil {
@@ -47,7 +48,7 @@ func (a *Adapter) stale(ctx context.Context, prefix string, do func(name string,
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			if now.Sub(aws.ToTime(o.LastModified)) > a.StaleAfter {
+			if now.Sub(aws.ToTime(o.LastModified)) > age {
 				do(unescape(page, o.Key), now)
 			}
 		}
