@@ -9,6 +9,7 @@ package s3
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"strings"
@@ -117,6 +118,10 @@ func Open(ctx context.Context, c Config) (*Adapter, error) {
 	}
 	if c.Prefix != "" && !strings.HasSuffix(c.Prefix, "/") {
 		return nil, errors.New("s3: the prefix has to end with a slash")
+	}
+	if c.Memory != nil && c.firstPart() > c.Memory.Parts() {
+		return nil, fmt.Errorf("s3: a part of an upload has %d bytes with profile %s, and only %d are there: "+
+			"raise memory_budget", c.firstPart(), c.Profile.Name, c.Memory.Parts())
 	}
 	client, closeIdle, err := newClient(ctx, c)
 	if err != nil {

@@ -1,0 +1,34 @@
+package s3_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/sluice-ftp/sluice/backends/pages"
+	"github.com/sluice-ftp/sluice/backends/s3"
+)
+
+// What cannot work is refused when a store is opened, with the setting that has to change.
+func TestOpenRefuses(t *testing.T) {
+	t.Parallel()
+	small, err := pages.New(pages.MinBudget)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r2, _ := s3.ProfileByName("r2")
+	for want, c := range map[string]s3.Config{
+		"memory_budget": {Bucket: "b", Memory: small, Profile: r2},
+		"allow_http":    {Bucket: "b", Memory: small, Endpoint: "http://127.0.0.1:1"},
+		"slash":         {Bucket: "b", Memory: small, Prefix: "in"},
+		"ca_file":       {Bucket: "b", Memory: small, CAFile: "/nowhere"},
+	} {
+		c.SweepEvery = -1
+		a, err := s3.Open(t.Context(), c)
+		if err == nil {
+			_ = a.Close()
+		}
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("want an error with %q, got %v", want, err)
+		}
+	}
+}
