@@ -45,9 +45,9 @@ func (a *Adapter) copy(ctx context.Context, from, to string, o backends.CopyOpti
 	if from == "" || to == "" {
 		return none, fault(backends.IsDir, nil)
 	}
-	asking, cancel := context.WithCancel(ctx)
+	looking, cancel := context.WithCancel(ctx)
 	defer cancel()
-	folder := a.ask(asking, to)
+	folder := a.ask(looking, asking, to)
 	head, err := a.head(ctx, from)
 	f := <-folder
 	switch {
@@ -67,7 +67,14 @@ func (a *Adapter) copy(ctx context.Context, from, to string, o backends.CopyOpti
 func (a *Adapter) copyObject(
 	ctx context.Context, from backends.Object, head *s3.HeadObjectOutput, to string, ifAbsent bool,
 ) (backends.Object, error) {
-	c := &objectCopy{adapter: a, from: from, head: head, to: to, ifAbsent: ifAbsent, token: rand.Text()}
+	return a.copyAs(ctx, from, head, to, ifAbsent, rand.Text())
+}
+
+// copyAs does it with a token that says whose copy it is.
+func (a *Adapter) copyAs(
+	ctx context.Context, from backends.Object, head *s3.HeadObjectOutput, to string, ifAbsent bool, token string,
+) (backends.Object, error) {
+	c := &objectCopy{adapter: a, from: from, head: head, to: to, ifAbsent: ifAbsent, token: token}
 	c.metadata = maps.Clone(head.Metadata)
 	if c.metadata == nil {
 		c.metadata = map[string]string{}
@@ -151,7 +158,7 @@ func (c *objectCopy) whole(ctx context.Context) (*string, error) {
 		if out.CopyObjectResult == nil {
 			return nil, errNoVersion
 		}
-		return out.CopyObjectResult.ETag, nil
+		return version(out.CopyObjectResult.ETag)
 	})
 }
 
@@ -169,7 +176,7 @@ func (c *objectCopy) empty(ctx context.Context) (*string, error) {
 		if err != nil {
 			return nil, err
 		}
-		return out.ETag, nil
+		return version(out.ETag)
 	})
 }
 
@@ -203,7 +210,7 @@ func (c *objectCopy) parts(ctx context.Context) (etag *string, err error) {
 		if err != nil {
 			return nil, err
 		}
-		return out.ETag, nil
+		return version(out.ETag)
 	})
 }
 

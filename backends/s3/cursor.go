@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -40,6 +41,12 @@ func (c *cursor) open() (*s3.GetObjectOutput, error) {
 	out, err := c.adapter.get(c.ctx, c.full, span(c.offset, c.end), c.version)
 	if err != nil {
 		return nil, err
+	}
+	if c.offset > 0 || c.end >= 0 {
+		if !strings.HasPrefix(aws.ToString(out.ContentRange), fmt.Sprintf("bytes %d-", c.offset)) {
+			_ = out.Body.Close()
+			return nil, fault(backends.Unavailable, errIgnored)
+		}
 	}
 	c.body, c.left = out.Body, aws.ToInt64(out.ContentLength)
 	if c.left == 0 {

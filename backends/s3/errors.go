@@ -23,6 +23,8 @@ var (
 	errStalled   = errors.New("the store sent nothing for a while")
 	errNoVersion = errors.New("the store gave no ETag")
 	errNoUpload  = errors.New("the store gave no upload id")
+	errOccupied  = errors.New("another object has come to the new place of one of them, which stays at its old one")
+	errIgnored   = errors.New("the store, or something before it, ignored the range that was asked for")
 	errParting   = errors.New("parts of an upload go on arriving after it was aborted")
 
 	errCredentials = errors.New("no credentials")
@@ -143,12 +145,21 @@ func classify(err error) (kind backends.Kind, temporary bool) {
 	return backends.Unavailable, true
 }
 
+// ignoreMissing makes the lack of a key no error.
+func ignoreMissing(err error) error {
+	if isMissing(err) {
+		return nil
+	}
+	return err
+}
+
 // isTrust: the other side is not who it should be, or does not speak TLS.
 func isTrust(err error) bool {
 	var verify *tls.CertificateVerificationError
 	var unknown x509.UnknownAuthorityError
 	var record tls.RecordHeaderError
-	return errors.As(err, &verify) || errors.As(err, &unknown) || errors.As(err, &record)
+	return errors.As(err, &verify) || errors.As(err, &unknown) || errors.As(err, &record) ||
+		errors.Is(err, http.ErrSchemeMismatch)
 }
 
 // retryable: the same request may be sent again at once. ctx is the caller's, not the attempt's.

@@ -56,7 +56,7 @@ func (a *Adapter) keepParent(ctx context.Context, key string) error {
 	}
 	// The effect is there: whoever asked for it must not have half of it because the line broke.
 	ctx = context.WithoutCancel(ctx)
-	f := a.folderAt(ctx, dir)
+	f := a.folderAt(ctx, asking, dir)
 	if f.err != nil || f.exists {
 		return f.err
 	}
@@ -122,6 +122,28 @@ func (a *Adapter) delete(ctx context.Context, full string) error {
 		})
 		return err
 	})
+}
+
+// deleteVersion removes what has that name if it is still the version etag. Another one has come
+// meanwhile, and stays.
+func (a *Adapter) deleteVersion(ctx context.Context, full, etag string) error {
+	in := &s3.DeleteObjectInput{Bucket: &a.Bucket, Key: &full, RequestPayer: a.payer()}
+	if a.Profile.ConditionalDelete {
+		in.IfMatch = &etag
+	} else if head, err := a.headAs(ctx, full); err != nil || aws.ToString(head.ETag) != etag {
+		if isMissing(err) {
+			err = nil
+		}
+		return err
+	}
+	err := retry(ctx, asking, func(ctx context.Context) error {
+		_, err := a.client.DeleteObject(ctx, in)
+		return err
+	})
+	if kind, _ := classify(err); err != nil && (kind == backends.Conflict || kind == backends.NotExist) {
+		return nil
+	}
+	return err
 }
 
 // missing: there is neither an object nor a folder.

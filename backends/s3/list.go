@@ -153,7 +153,13 @@ func (a *Adapter) keys(ctx context.Context, prefix, token string, n int32) (*s3.
 
 // page asks for one page of a listing. Keys come percent-encoded where the server can do that:
 // XML has no way to write some of the characters that they may have.
-func (a *Adapter) page(ctx context.Context, prefix, delimiter, token string, n int32) (page *s3.ListObjectsV2Output, err error) {
+func (a *Adapter) page(ctx context.Context, prefix, delimiter, token string, n int32) (*s3.ListObjectsV2Output, error) {
+	return a.pageWith(ctx, asking, prefix, delimiter, token, n)
+}
+
+func (a *Adapter) pageWith(
+	ctx context.Context, p patience, prefix, delimiter, token string, n int32,
+) (page *s3.ListObjectsV2Output, err error) {
 	in := &s3.ListObjectsV2Input{
 		Bucket: &a.Bucket, Prefix: &prefix, MaxKeys: &n, RequestPayer: a.payer(),
 		EncodingType: types.EncodingTypeUrl,
@@ -164,7 +170,7 @@ func (a *Adapter) page(ctx context.Context, prefix, delimiter, token string, n i
 	if token != "" {
 		in.ContinuationToken = &token
 	}
-	err = retry(ctx, asking, func(ctx context.Context) error {
+	err = retry(ctx, p, func(ctx context.Context) error {
 		page, err = a.client.ListObjectsV2(ctx, in)
 		return err
 	})

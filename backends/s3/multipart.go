@@ -277,7 +277,7 @@ func (m *multipart) complete() (backends.Object, error) {
 		if err != nil {
 			return nil, err
 		}
-		return out.ETag, nil
+		return version(out.ETag)
 	})
 	if err != nil {
 		return backends.Object{}, err

@@ -57,7 +57,7 @@ func (a *Adapter) open(ctx context.Context, key string, o backends.OpenOptions) 
 
 // isFolder is why there is no object at key: because it is a folder, or err.
 func (a *Adapter) isFolder(ctx context.Context, key string, err error) error {
-	switch f := a.folderAt(ctx, key); {
+	switch f := a.folderAt(ctx, asking, key); {
 	case f.err != nil:
 		return f.err
 	case f.exists:

@@ -15,12 +15,10 @@ func TestOpenRefuses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r2, _ := s3.ProfileByName("r2")
 	for want, c := range map[string]s3.Config{
-		"memory_budget": {Bucket: "b", Memory: small, Profile: r2},
-		"allow_http":    {Bucket: "b", Memory: small, Endpoint: "http://127.0.0.1:1"},
-		"slash":         {Bucket: "b", Memory: small, Prefix: "in"},
-		"ca_file":       {Bucket: "b", Memory: small, CAFile: "/nowhere"},
+		"allow_http": {Bucket: "b", Memory: small, Endpoint: "http://127.0.0.1:1"},
+		"slash":      {Bucket: "b", Memory: small, Prefix: "in"},
+		"ca_file":    {Bucket: "b", Memory: small, CAFile: "/nowhere"},
 	} {
 		c.SweepEvery = -1
 		a, err := s3.Open(t.Context(), c)

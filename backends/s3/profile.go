@@ -12,6 +12,8 @@ type Profile struct {
 	// ConditionalPut: PutObject honours If-None-Match and If-Match, ConditionalComplete
 	// CompleteMultipartUpload, ConditionalCopy CopyObject's target.
 	ConditionalPut, ConditionalComplete, ConditionalCopy bool
+	// ConditionalDelete: DeleteObject honours If-Match.
+	ConditionalDelete bool
 	// Checksums: the server checks x-amz-checksum-crc32 of objects and parts, and of a whole
 	// multipart upload.
 	Checksums bool
@@ -30,11 +32,14 @@ type Profile struct {
 // profiles are the servers that are known. What the sources disagree on is given as the weaker.
 var profiles = map[string]Profile{
 	"aws": {
-		ConditionalPut: true, ConditionalComplete: true, ConditionalCopy: true,
+		ConditionalPut: true, ConditionalComplete: true, ConditionalCopy: true, ConditionalDelete: true,
 		Checksums: true, PartCopy: true, CompleteTwice: true, ObjectSize: true, AbortByRule: true,
 	},
-	"minio":   {ConditionalPut: true, ConditionalComplete: true, Checksums: true, PartCopy: true},
-	"versity": {ConditionalPut: true, ConditionalComplete: true, Checksums: true, PartCopy: true, CompleteTwice: true, ObjectSize: true},
+	"minio": {ConditionalPut: true, ConditionalComplete: true, Checksums: true, PartCopy: true},
+	"versity": {
+		ConditionalPut: true, ConditionalComplete: true, ConditionalDelete: true,
+		Checksums: true, PartCopy: true, CompleteTwice: true, ObjectSize: true,
+	},
 	"r2":      {ConditionalPut: true, ConditionalComplete: true, PartCopy: true, UniformParts: true, AbortByRule: true},
 	"ceph":    {PartCopy: true, AbortByRule: true},
 	"b2":      {PartCopy: true},

@@ -91,3 +91,11 @@ func (w *writing) refusal(err error) error {
 	}
 	return err
 }
+
+// version is what an answer of success has to name: one without did not come from the store.
+func version(etag *string) (*string, error) {
+	if aws.ToString(etag) == "" {
+		return nil, errNoVersion
+	}
+	return etag, nil
+}

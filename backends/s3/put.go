@@ -33,10 +33,10 @@ func (a *Adapter) put(ctx context.Context, key string, r io.Reader, o backends.P
 	case o.Offset != 0, o.Resumable, (o.IfAbsent || o.IfVersion != "") && !a.Capabilities().IfAbsent:
 		return none, fault(backends.Unsupported, nil)
 	}
-	asking, cancel := context.WithCancel(ctx)
+	looking, cancel := context.WithCancel(ctx)
 	u := &upload{
 		adapter: a, ctx: ctx, key: key, r: r, options: o,
-		token: rand.Text(), folder: a.ask(asking, key),
+		token: rand.Text(), folder: a.ask(looking, transferring, key),
 	}
 	defer func() {
 		cancel()
@@ -128,7 +128,7 @@ func (u *upload) whole(p *part, err error) (backends.Object, error) {
 		if err != nil {
 			return nil, err
 		}
-		return out.ETag, nil
+		return version(out.ETag)
 	})
 	if err != nil {
 		return backends.Object{}, err

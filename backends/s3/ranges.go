@@ -59,7 +59,6 @@ func (r *reader) ahead(out *taker) error {
 			f.part.release()
 		}
 	}()
-	r.cursor.drop()
 	next := r.cursor.offset
 	for window := firstWindow; r.cursor.offset < r.cursor.end; {
 		for len(queue) < window && next < r.cursor.end {
@@ -68,6 +67,7 @@ func (r *reader) ahead(out *taker) error {
 			if lease == nil {
 				break
 			}
+			r.cursor.drop()
 			queue = append(queue, r.fetch(ctx, next, size, lease))
 			next += size
 		}

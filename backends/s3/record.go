@@ -65,7 +65,7 @@ func (a *Adapter) startParts(ctx context.Context, token string, in *s3.CreateMul
 	if err != nil {
 		return r, err
 	}
-	err = retry(asked, asking, func(ctx context.Context) error {
+	err = retry(asked, transferring, func(ctx context.Context) error {
 		out, err := a.client.CreateMultipartUpload(ctx, in)
 		switch {
 		case err != nil:
@@ -89,7 +89,7 @@ func (r *record) write(ctx context.Context, a *Adapter) error {
 	if err != nil {
 		return fmt.Errorf("s3: record: %w", err)
 	}
-	if err := a.writePrivate(ctx, r.name, content); err != nil {
+	if err := a.writePrivate(ctx, transferring, r.name, content); err != nil {
 		return err
 	}
 	r.renewed = time.Now()
@@ -98,7 +98,7 @@ func (r *record) write(ctx context.Context, a *Adapter) error {
 
 // renew writes the record again before it looks like one of a process that has gone.
 func (r *record) renew(ctx context.Context, a *Adapter) error {
-	if r == nil || time.Since(r.renewed) < a.StaleAfter/4 { //nolint:mnd // several chances
+	if r == nil || time.Since(r.renewed) < a.StaleAfter/4 {
 		return nil
 	}
 	return r.write(ctx, a)
@@ -166,8 +166,8 @@ func (a *Adapter) countParts(ctx context.Context, full, id string) (int, error) 
 }
 
 // writePrivate and readPrivate are for small things that the package keeps for itself.
-func (a *Adapter) writePrivate(ctx context.Context, name string, content []byte) error {
-	return retry(ctx, asking, func(ctx context.Context) error {
+func (a *Adapter) writePrivate(ctx context.Context, p patience, name string, content []byte) error {
+	return retry(ctx, p, func(ctx context.Context) error {
 		_, err := a.client.PutObject(ctx, &s3.PutObjectInput{
 			Bucket: &a.Bucket, Key: &name, Body: bytes.NewReader(content), ContentLength: aws.Int64(int64(len(content))),
 			ContentType: aws.String(recordType), RequestPayer: a.payer(),
@@ -191,7 +191,7 @@ func (a *Adapter) publishPrivate(ctx context.Context, name, nonce string, conten
 		if err != nil {
 			return nil, err
 		}
-		return out.ETag, nil
+		return version(out.ETag)
 	}
 	_, err := w.publish(ctx)
 	return err

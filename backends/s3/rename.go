@@ -7,13 +7,14 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/sluice-ftp/sluice/backends"
@@ -69,7 +70,7 @@ func (a *Adapter) renameObject(ctx context.Context, from, to string, ifAbsent bo
 	}
 	// Both are there: to end with one of them is all that is left to do, also for who has gone.
 	ctx = background(ctx)
-	if err := a.delete(ctx, a.full(from)); err != nil {
+	if err := a.deleteVersion(ctx, a.full(from), aws.ToString(head.ETag)); err != nil {
 		return err
 	}
 	return a.keepParent(ctx, from)
@@ -80,7 +81,9 @@ type intent struct {
 	// From and To are folders in the bucket, with their slash.
 	From string `json:"from"`
 	To   string `json:"to"`
-	// Copied: everything is at To, and what is left at From can go.
+	// ID tells the copies of one rename from every other object.
+	ID string `json:"id"`
+	// Copied: everything is at To, and what is left of it at From can go.
 	Copied bool `json:"copied"`
 	// Nonce makes every writing of the intent different.
 	Nonce string `json:"nonce"`
@@ -96,13 +99,13 @@ func (a *Adapter) renameFolder(ctx context.Context, from, to string) error {
 	if err := a.mayRename(ctx, from, to); err != nil {
 		return err
 	}
-	in := &intent{From: a.folder(from), To: a.folder(to)}
+	in := &intent{From: a.folder(from), To: a.folder(to), ID: rand.Text()}
 	name := a.intentName(to)
 	if err := a.announce(ctx, name, in); err != nil {
 		return err
 	}
 	// Someone may have been first, and have finished since we looked.
-	if f := a.folderAt(ctx, to); f.err != nil || f.exists {
+	if f := a.folderAt(ctx, asking, to); f.err != nil || f.exists {
 		return firstOf(a.delete(background(ctx), name), firstOf(f.err, fault(backends.Exist, nil)))
 	}
 	if err := a.carryOut(background(ctx), name, in); err != nil {
@@ -136,26 +139,104 @@ func (a *Adapter) announce(ctx context.Context, name string, in *intent) error {
 		return fmt.Errorf("s3: intent: %w", err)
 	}
 	if !a.Profile.ConditionalPut {
-		return a.writePrivate(ctx, name, content)
+		return a.writePrivate(ctx, asking, name, content)
 	}
 	return a.publishPrivate(ctx, name, in.Nonce, content)
 }
 
-// carryOut does what an intent says from wherever it was left, and ends it.
+// carryOut does what an intent says from wherever it was left, and ends it. People may have gone on with
+// both folders meanwhile: nothing is replaced at To, and only what is there as its copy goes from From.
 func (a *Adapter) carryOut(ctx context.Context, name string, in *intent) error {
-	if !in.Copied {
-		if err := a.copyTree(ctx, in, name); err != nil {
-			return err
-		}
+	stop := a.keepYoung(ctx, in, name)
+	m := &move{adapter: a, intent: in, copied: map[string]string{}}
+	err := a.each(ctx, in.From, func(keys []string) error { return parallel(ctx, keys, m.copy) })
+	stop()
+	if err == nil && !in.Copied {
 		in.Copied = true
-		if err := a.rewrite(ctx, name, in); err != nil {
-			return err
-		}
+		err = a.rewrite(ctx, name, in)
 	}
-	if err := a.each(ctx, in.From, func(keys []string) error { return a.deleteAll(ctx, keys) }); err != nil {
+	if err == nil {
+		err = parallel(ctx, slices.Collect(maps.Keys(m.copied)), m.remove)
+	}
+	if err == nil {
+		err = a.delete(ctx, name)
+	}
+	if err == nil && m.occupied {
+		err = fault(backends.Conflict, errOccupied)
+	}
+	return err
+}
+
+// move is one carrying out of an intent.
+type move struct {
+	adapter *Adapter
+	*intent
+
+	mu sync.Mutex
+	// copied are the versions that are at To, by their names in the bucket at From.
+	copied map[string]string
+	// occupied: something else has the name of one of them at To.
+	occupied bool
+}
+
+// token is that of the copy of one version.
+func (m *move) token(full, etag string) string {
+	sum := sha256.Sum256([]byte(m.ID + "\n" + full + "\n" + etag))
+	return hex.EncodeToString(sum[:16])
+}
+
+// copy copies one object and notes it, if it is not there already. One that has gone was removed by
+// someone, who is right.
+func (m *move) copy(ctx context.Context, full string) error {
+	a := m.adapter
+	head, err := a.headAs(ctx, full)
+	if isMissing(err) {
+		return nil
+	}
+	if err != nil {
 		return err
 	}
-	return a.delete(ctx, name)
+	etag := aws.ToString(head.ETag)
+	there, err := m.copyVersion(ctx, full, head)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	switch {
+	case err != nil:
+		return err
+	case there:
+		m.copied[full] = etag
+	default:
+		m.occupied = true
+	}
+	return nil
+}
+
+// copyVersion says whether the version that head describes is at To.
+func (m *move) copyVersion(ctx context.Context, full string, head *s3.HeadObjectOutput) (bool, error) {
+	a := m.adapter
+	to := m.To + strings.TrimPrefix(full, m.From)
+	from, target := strings.TrimPrefix(full, a.Prefix), strings.TrimPrefix(to, a.Prefix)
+	if dir, ok := strings.CutSuffix(target, "/"); ok && aws.ToInt64(head.ContentLength) == 0 {
+		return true, a.keep(ctx, dir) // some servers do not copy placeholders
+	}
+	token := m.token(full, aws.ToString(head.ETag))
+	present, err := a.headAs(ctx, to)
+	switch {
+	case err == nil:
+		return present.Metadata[metaToken] == token, nil
+	case !isMissing(err) || m.Copied:
+		return false, ignoreMissing(err)
+	}
+	_, err = a.copyAs(ctx, object(from, head), head, target, a.Profile.ConditionalCopy, token)
+	if translated := translate("copy", from, err); backends.KindOf(translated) == backends.Exist {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// remove removes what was copied, if it is still that.
+func (m *move) remove(ctx context.Context, full string) error {
+	return m.adapter.deleteVersion(ctx, full, m.copied[full])
 }
 
 func (a *Adapter) rewrite(ctx context.Context, name string, in *intent) error {
@@ -164,16 +245,7 @@ func (a *Adapter) rewrite(ctx context.Context, name string, in *intent) error {
 	if err != nil {
 		return fmt.Errorf("s3: intent: %w", err)
 	}
-	return a.writePrivate(ctx, name, content)
-}
-
-// copyTree copies all below From to To, and keeps the intent young meanwhile.
-func (a *Adapter) copyTree(ctx context.Context, in *intent, name string) error {
-	stop := a.keepYoung(ctx, in, name)
-	defer stop()
-	return a.each(ctx, in.From, func(keys []string) error {
-		return parallel(ctx, keys, func(ctx context.Context, key string) error { return a.copyKey(ctx, key, in) })
-	})
+	return a.writePrivate(ctx, asking, name, content)
 }
 
 // renameStale is the age at which an intent is taken for that of a killed process: less than for an
@@ -217,24 +289,6 @@ func parallel(ctx context.Context, keys []string, do func(ctx context.Context, k
 	return g.Wait()
 }
 
-// copyKey copies one of them. One that has gone was removed by someone, who is right.
-func (a *Adapter) copyKey(ctx context.Context, full string, in *intent) error {
-	to := in.To + strings.TrimPrefix(full, in.From)
-	from, target := strings.TrimPrefix(full, a.Prefix), strings.TrimPrefix(to, a.Prefix)
-	head, err := a.head(ctx, from)
-	if isMissing(err) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	if dir, ok := strings.CutSuffix(target, "/"); ok && aws.ToInt64(head.ContentLength) == 0 {
-		return a.keep(ctx, dir) // some servers do not copy placeholders
-	}
-	_, err = a.copyObject(ctx, object(from, head), head, target, false)
-	return err
-}
-
 // each calls do with the names in the bucket that begin with prefix, a page at a time.
 func (a *Adapter) each(ctx context.Context, prefix string, do func(keys []string) error) error {
 	for token := ""; ; {
@@ -256,30 +310,6 @@ func (a *Adapter) each(ctx context.Context, prefix string, do func(keys []string
 	}
 }
 
-// deleteAll removes up to a thousand objects by one request, which has to have a checksum.
-func (a *Adapter) deleteAll(ctx context.Context, keys []string) error {
-	switch {
-	case len(keys) == 0:
-		return nil
-	case !a.Profile.Checksums:
-		return parallel(ctx, keys, a.delete)
-	}
-	in := &s3.DeleteObjectsInput{
-		Bucket: &a.Bucket, RequestPayer: a.payer(), Delete: &types.Delete{Quiet: aws.Bool(true)},
-	}
-	for _, key := range keys {
-		in.Delete.Objects = append(in.Delete.Objects, types.ObjectIdentifier{Key: &key})
-	}
-	return retry(ctx, asking, func(ctx context.Context) error {
-		out, err := a.client.DeleteObjects(ctx, in)
-		if err == nil && len(out.Errors) > 0 {
-			e := out.Errors[0]
-			err = fmt.Errorf("s3: delete %q: %s: %s", aws.ToString(e.Key), aws.ToString(e.Code), aws.ToString(e.Message))
-		}
-		return err
-	})
-}
-
 // sweepRename finishes a rename whose process has gone.
 func (a *Adapter) sweepRename(ctx context.Context, name string, _ time.Time) error {
 	var in intent
@@ -290,7 +320,12 @@ func (a *Adapter) sweepRename(ctx context.Context, name string, _ time.Time) err
 		return nil // not written by us
 	}
 	a.Log.Info("finishing the rename of a folder that a killed process began", "from", in.From, "to", in.To)
-	return a.carryOut(ctx, name, &in)
+	err := a.carryOut(ctx, name, &in)
+	if backends.KindOf(err) == backends.Conflict {
+		a.Log.Warn("the rename is done, but for what others have stored meanwhile", "from", in.From, "to", in.To)
+		err = nil
+	}
+	return err
 }
 
 // ours: a folder in the bucket that a client may have named.

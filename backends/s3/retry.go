@@ -16,6 +16,9 @@ type patience struct {
 var (
 	// asking is for what a client waits for at its prompt.
 	asking = patience{attempt: 10 * time.Second, total: 30 * time.Second}
+	// transferring is for the small requests of an upload: a store that is busy for minutes must not
+	// make an end of it.
+	transferring = patience{attempt: 10 * time.Second, total: 5 * time.Minute}
 	// finishing is for the one request that a whole upload was made for.
 	finishing = patience{attempt: time.Minute, total: 10 * time.Minute}
 	// cleaning is for what nobody waits for, but the end of a session.

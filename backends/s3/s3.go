@@ -9,7 +9,6 @@ package s3
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"strings"
@@ -119,10 +118,6 @@ func Open(ctx context.Context, c Config) (*Adapter, error) {
 	if c.Prefix != "" && !strings.HasSuffix(c.Prefix, "/") {
 		return nil, errors.New("s3: the prefix has to end with a slash")
 	}
-	if c.Memory != nil && c.firstPart() > c.Memory.Parts() {
-		return nil, fmt.Errorf("s3: a part of an upload has %d bytes with profile %s, and only %d are there: "+
-			"raise memory_budget", c.firstPart(), c.Profile.Name, c.Memory.Parts())
-	}
 	client, closeIdle, err := newClient(ctx, c)
 	if err != nil {
 		return nil, err
@@ -140,12 +135,13 @@ func Open(ctx context.Context, c Config) (*Adapter, error) {
 	return a, nil
 }
 
-// firstPart is the size of an upload's first parts: 8 MiB, or less if the budget has no room for two.
+// firstPart is the size of an upload's first parts, or of all: less than it might be if the budget has
+// no room for two.
 func (c *Config) firstPart() int64 {
-	if c.Profile.UniformParts {
-		return uniformPart
-	}
 	size := int64(minPart)
+	if c.Profile.UniformParts {
+		size = uniformPart
+	}
 	if c.Memory != nil {
 		size = min(size, c.Memory.Parts()/2)
 	}

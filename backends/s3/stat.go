@@ -37,7 +37,7 @@ func (a *Adapter) stat(ctx context.Context, key string) (backends.Object, error)
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	folder := a.ask(ctx, key)
+	folder := a.ask(ctx, asking, key)
 	head, err := a.head(ctx, key)
 	if err == nil {
 		cancel()
@@ -67,6 +67,12 @@ func (a *Adapter) headAs(ctx context.Context, full string) (out *s3.HeadObjectOu
 		})
 		return err
 	})
+	if kind, _ := classify(err); err != nil && (kind == backends.Permission || kind == backends.Misconfigured) {
+		// The answer to HEAD has no body: another question tells more.
+		if _, listErr := a.keys(ctx, full, "", 1); listErr != nil {
+			err = listErr
+		}
+	}
 	return out, err
 }
 
@@ -78,14 +84,14 @@ type folderAnswer struct {
 }
 
 // ask finds out in the background whether dir is a folder. The answer always comes, soon after ctx ends.
-func (a *Adapter) ask(ctx context.Context, dir string) <-chan folderAnswer {
+func (a *Adapter) ask(ctx context.Context, p patience, dir string) <-chan folderAnswer {
 	answer := make(chan folderAnswer, 1)
-	go func() { answer <- a.folderAt(ctx, dir) }()
+	go func() { answer <- a.folderAt(ctx, p, dir) }()
 	return answer
 }
 
-func (a *Adapter) folderAt(ctx context.Context, dir string) folderAnswer {
-	page, err := a.keys(ctx, a.folder(dir), "", 1)
+func (a *Adapter) folderAt(ctx context.Context, p patience, dir string) folderAnswer {
+	page, err := a.pageWith(ctx, p, a.folder(dir), "", "", 1)
 	if err != nil || len(page.Contents) == 0 {
 		return folderAnswer{err: err}
 	}
