@@ -128,10 +128,13 @@ func TestCopyTooLarge(t *testing.T) {
 	c := newClient(t, Options{Discard: true})
 	c.s.mu.Lock()
 	c.s.publish(&object{key: "big", content: content{size: 20 << 30}, etag: `"big"`})
+	c.s.publish(&object{key: "largest", content: content{size: 5 << 30}, etag: `"largest"`})
 	c.s.mu.Unlock()
 	id := c.create("l")
 	c.wantCode("InvalidRequest", "PUT", path("l"), "", "X-Amz-Copy-Source", "bucket/big")
 	c.wantCode("InvalidRequest", "PUT", partOf("l", id, 1), "", "X-Amz-Copy-Source", "bucket/big")
 	c.wantCode("InvalidRequest", "PUT", partOf("l", id, 1), "", "X-Amz-Copy-Source", "bucket/big", "X-Amz-Copy-Source-Range", "bytes=0-5368709120")
 	c.want(200, "PUT", partOf("l", id, 1), "", "X-Amz-Copy-Source", "bucket/big", "X-Amz-Copy-Source-Range", "bytes=0-5368709119")
+	c.want(200, "PUT", path("l"), "", "X-Amz-Copy-Source", "bucket/largest")
+	c.want(200, "PUT", partOf("l", id, 1), "", "X-Amz-Copy-Source", "bucket/largest")
 }

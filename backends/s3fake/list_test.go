@@ -98,6 +98,7 @@ func TestListWindow(t *testing.T) {
 		{url.Values{"start-after": {"b/1"}, "prefix": {"b/"}}, []string{"b/2", "b/3/x"}},
 		{url.Values{"start-after": {"b/1"}, "delimiter": {"/"}, "prefix": {"b"}}, []string{"b/"}},
 		{url.Values{"start-after": {"b/"}, "delimiter": {"/"}, "prefix": {"b"}}, nil},
+		{url.Values{"start-after": {"b/"}, "delimiter": {"/"}}, []string{"c", "d/", "é", "\xef\xbf\xbd", "\U0010ffff"}},
 		{url.Values{"start-after": {"z"}}, []string{"é", "\xef\xbf\xbd", "\U0010ffff"}},
 		{url.Values{"max-keys": {"0"}}, nil},
 	} {
@@ -134,6 +135,10 @@ func TestListPageSize(t *testing.T) {
 
 func TestListEncoding(t *testing.T) {
 	t.Parallel()
+	const plain = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_./*"
+	if got := urlEncode(plain); got != plain {
+		t.Errorf("encoded as %s", got)
+	}
 	c := newClient(t, Options{})
 	const key, encoded = "a b/\x01+&~*é%", "a+b/%01%2B%26%7E*%C3%A9%25"
 	c.s.Put(key, nil, nil)
@@ -145,8 +150,16 @@ func TestListEncoding(t *testing.T) {
 	if a.element("Key") != "a b/&#x1;+&#38;~*é%" || a.element("EncodingType") != "" {
 		t.Errorf("not encoded: %s", a.body)
 	}
+	c.create("\x01")
+	if a := c.want(200, "GET", "/bucket?uploads", ""); a.element("Key") != "&#x1;" {
+		t.Errorf("uploads not encoded: %s", a.body)
+	}
 	c = newClient(t, Options{Quirks: Quirks{NoEncodingType: true}})
 	c.s.Put(key, nil, nil)
+	c.create("\x01")
+	if a := c.want(200, "GET", "/bucket?uploads&encoding-type=url", ""); a.element("Key") != "\ufffd" {
+		t.Errorf("uploads by quirk not encoded: %s", a.body)
+	}
 	a = c.want(200, "GET", "/bucket?list-type=2&encoding-type=url", "")
 	if a.element("Key") != "a b/\ufffd+&#38;~*é%" || a.element("EncodingType") != "" {
 		t.Errorf("by quirk not encoded: %s", a.body)

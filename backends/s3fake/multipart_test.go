@@ -103,6 +103,16 @@ func TestCompleteRefused(t *testing.T) {
 	c.want(200, "POST", uploadOf("k", id), listed(2, long))
 }
 
+func TestSmallestPart(t *testing.T) {
+	t.Parallel()
+	c := newClient(t, Options{Discard: true})
+	id := c.create("k")
+	short, enough := c.part("k", id, 1, bytesOf("a", 5<<20-1)), c.part("k", id, 2, bytesOf("a", 5<<20))
+	last := c.part("k", id, 3, "")
+	c.wantCode("EntityTooSmall", "POST", uploadOf("k", id), listed(1, short, 3, last))
+	c.want(200, "POST", uploadOf("k", id), listed(2, enough, 3, last))
+}
+
 func TestCompleteConditions(t *testing.T) {
 	t.Parallel()
 	c := newClient(t, smallParts(Quirks{}))
@@ -215,7 +225,11 @@ func TestFullObjectChecksum(t *testing.T) {
 	c := newClient(t, smallParts(Quirks{}))
 	a, b := bytesOf("a", 10), bytesOf("b", 12)
 	id := c.create("k", "X-Amz-Checksum-Algorithm", "CRC32", "X-Amz-Checksum-Type", "FULL_OBJECT")
-	e1 := c.part("k", id, 1, a, "X-Amz-Checksum-Crc32", crcOf(a))
+	r := c.want(200, "PUT", partOf("k", id, 1), a, "X-Amz-Checksum-Crc32", crcOf(a))
+	if r.header.Get("X-Amz-Checksum-Crc32") != crcOf(a) {
+		t.Errorf("a part's reply says %q", r.header)
+	}
+	e1 := r.header.Get("Etag")
 	c.wantCode("BadDigest", "PUT", partOf("k", id, 2), a, "X-Amz-Checksum-Crc32", crcOf(b))
 	c.wantCode("InvalidRequest", "PUT", partOf("k", id, 2), "hello", "X-Amz-Checksum-Crc32c", "mnG7TA==")
 	e2 := c.part("k", id, 2, b) // a part's checksum may be left out
@@ -227,7 +241,7 @@ func TestFullObjectChecksum(t *testing.T) {
 	c.wantCode("BadDigest", "POST", uploadOf("k", id), body, "X-Amz-Checksum-Crc32", crcOf(a))
 	c.wantCode("InvalidRequest", "POST", uploadOf("k", id), body, "X-Amz-Checksum-Type", "COMPOSITE")
 	c.wantCode("InvalidPart", "POST", uploadOf("k", id), strings.Replace(body, "</Part>", "<ChecksumCRC32>"+crcOf(b)+"</ChecksumCRC32></Part>", 1))
-	r := c.want(200, "POST", uploadOf("k", id), strings.Replace(body, "</Part>", "<ChecksumCRC32>"+crcOf(a)+"</ChecksumCRC32></Part>", 1),
+	r = c.want(200, "POST", uploadOf("k", id), strings.Replace(body, "</Part>", "<ChecksumCRC32>"+crcOf(a)+"</ChecksumCRC32></Part>", 1),
 		"X-Amz-Checksum-Crc32", crcOf(a+b), "X-Amz-Checksum-Type", "FULL_OBJECT")
 	if r.element("ChecksumCRC32") != crcOf(a+b) || r.element("ChecksumType") != "FULL_OBJECT" {
 		t.Errorf("completed: %s", r.body)
@@ -306,6 +320,12 @@ func TestListParts(t *testing.T) {
 	if !slices.Equal(numbers, want) || !slices.Equal(sizes, want) || pages != 2 {
 		t.Errorf("parts %q of %q on %d pages", numbers, sizes, pages+1)
 	}
+	if a := c.want(200, "GET", uploadOf("k", id)+"&max-parts=5", ""); a.element("IsTruncated") != "false" {
+		t.Errorf("exactly all parts: %s", a.body)
+	}
+	if a := c.want(200, "GET", uploadOf("k", id)+"&max-parts=0", ""); a.element("IsTruncated") != "false" || len(a.elements("PartNumber")) > 0 {
+		t.Errorf("no parts at all: %s", a.body)
+	}
 	c.wantCode("InvalidArgument", "GET", uploadOf("k", id)+"&max-parts=x", "")
 	c.wantCode("InvalidArgument", "GET", uploadOf("k", id)+"&part-number-marker=x", "")
 	c.wantCode("NoSuchUpload", "GET", uploadOf("k", "none"), "")
@@ -359,6 +379,53 @@ func TestListUploads(t *testing.T) {
 	if all, a, b := count(""), count("prefix=a/"), count("prefix=a/2"); all != 0 || a != 0 || b != 3 {
 		t.Errorf("by exact prefix: %d, %d with a/, %d with a/2", all, a, b)
 	}
+}
+
+// What the documents say beside what the other tests look at.
+func TestDocuments(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)
+	o := smallParts(Quirks{})
+	o.Now = func() time.Time { return at }
+	c := newClient(t, o)
+	c.now = o.Now
+	check := func(a answered, want ...string) {
+		t.Helper()
+		for i := 0; i < len(want); i += 2 {
+			if got := a.element(want[i]); got != want[i+1] {
+				t.Errorf("%s is %q, want %q: %s", want[i], got, want[i+1], a.body)
+			}
+		}
+	}
+	const date = "2030-01-02T03:04:05.000Z"
+	c.s.Put("src", []byte("0123456789"), nil)
+	created := c.want(200, "POST", path("k")+"?uploads", "", "X-Amz-Checksum-Algorithm", "CRC32",
+		"X-Amz-Checksum-Type", "FULL_OBJECT", "X-Amz-Storage-Class", "STANDARD_IA", "X-Amz-Server-Side-Encryption", "AES256")
+	if h := created.header; h.Get("X-Amz-Checksum-Algorithm") != "CRC32" || h.Get("X-Amz-Checksum-Type") != "FULL_OBJECT" {
+		t.Errorf("created with %q", h)
+	}
+	check(created, "Bucket", "bucket", "Key", "k")
+	id := created.element("UploadId")
+	check(c.want(200, "PUT", partOf("k", id, 1), "", "X-Amz-Copy-Source", "bucket/src"), "LastModified", date)
+	part := c.part("k", id, 2, "v")
+	check(c.want(200, "GET", uploadOf("k", id), ""), "Bucket", "bucket", "Key", "k", "UploadId", id, "LastModified", date,
+		"ChecksumAlgorithm", "CRC32", "StorageClass", "STANDARD_IA", "PartNumberMarker", "0", "NextPartNumberMarker", "2", "MaxParts", "1000")
+	check(c.want(200, "GET", "/bucket?uploads&prefix=k&key-marker=a&upload-id-marker=b&encoding-type=url", ""), "Bucket", "bucket", "Prefix", "k",
+		"KeyMarker", "a", "UploadIdMarker", "b", "MaxUploads", "1000", "EncodingType", "url", "Initiated", date, "StorageClass", "STANDARD_IA",
+		"ChecksumAlgorithm", "CRC32", "ChecksumType", "FULL_OBJECT", "IsTruncated", "false")
+	done := c.want(200, "POST", uploadOf("k", id), listed(2, part))
+	check(done, "Bucket", "bucket", "Key", "k", "Location", c.s.URL()+"/bucket/k")
+	copied := c.want(200, "PUT", path("l"), "", "X-Amz-Copy-Source", "bucket/src", "X-Amz-Server-Side-Encryption", "AES256")
+	check(copied, "LastModified", date)
+	for _, a := range []answered{created, done, copied} {
+		if a.header.Get("X-Amz-Server-Side-Encryption") != "AES256" {
+			t.Errorf("encrypted with %q", a.header)
+		}
+	}
+	check(c.want(200, "GET", "/bucket?list-type=2&prefix=l", ""), "Name", "bucket", "LastModified", date, "Size", "10", "StorageClass", "STANDARD")
+	check(c.want(200, "GET", "/bucket?list-type=2&prefix=k", ""), "ChecksumAlgorithm", "CRC32", "ChecksumType", "FULL_OBJECT")
+	check(c.wantCode("NoSuchBucket", "GET", "/other", ""), "BucketName", "other", "Message", "The specified bucket does not exist",
+		"HostId", hostID)
 }
 
 func TestJoinCRC(t *testing.T) {

@@ -50,7 +50,7 @@ func TestPutAndGet(t *testing.T) {
 	}
 	o, _ := c.s.Object("k")
 	if string(o.Data) != "hello" || o.ETag != etag || o.Metadata["mtime"] != "17.5" || !o.LastModified.Equal(at.Truncate(time.Second)) ||
-		o.Header.Get("X-Amz-Acl") != "private" || o.Header.Get("X-Amz-Tagging") != "a=1&b=2" {
+		o.Header.Get("X-Amz-Acl") != "private" || o.Header.Get("X-Amz-Date") != "" || o.Header.Get("X-Amz-Tagging") != "a=1&b=2" {
 		t.Errorf("Object is %+v", o)
 	}
 	c.want(200, "PUT", path("k"), "")
@@ -179,7 +179,8 @@ func TestDigests(t *testing.T) {
 	c.wantCode("InvalidRequest", "PUT", path("k"), "hello", "X-Amz-Sdk-Checksum-Algorithm", "CRC32")
 	c.wantCode("NotImplemented", "PUT", path("k"), "hello", "X-Amz-Checksum-Xxhash3", "NhCmhg==")
 	c.wantCode("NotImplemented", "PUT", path("k"), "hello", "Content-Encoding", "aws-chunked")
-	if a := c.want(200, "GET", "/bucket?list-type=2", ""); a.elements("ChecksumAlgorithm")[1] != "CRC64NVME" || len(a.elements("ETag")) != 2 {
+	c.want(200, "PUT", path("k"), "hello", "X-Amz-Checksum-Type", "FULL_OBJECT", "X-Amz-Checksum-Algorithm", "CRC32")
+	if a := c.want(200, "GET", "/bucket?list-type=2", ""); len(a.elements("ETag")) != 2 || !slices.Equal(a.elements("ChecksumAlgorithm"), []string{"CRC64NVME"}) {
 		t.Errorf("listed as %s", a.body)
 	}
 	wantData(t, c.s, "k", "hello")
@@ -254,8 +255,12 @@ func TestArchived(t *testing.T) {
 		c.wantCode("InvalidObjectState", "GET", path("k"), "")
 		c.wantCode("InvalidObjectState", "PUT", path("l"), "", "X-Amz-Copy-Source", "bucket/k")
 	}
-	c.want(200, "PUT", path("k"), "v", "X-Amz-Storage-Class", "GLACIER_IR")
-	c.want(200, "GET", path("k"), "")
+	for class, told := range map[string]string{"GLACIER_IR": "GLACIER_IR", "STANDARD": ""} {
+		c.want(200, "PUT", path("k"), "v", "X-Amz-Storage-Class", class)
+		if a := c.want(200, "GET", path("k"), ""); a.header.Get("X-Amz-Storage-Class") != told {
+			t.Errorf("%s is told as %q", class, a.header.Get("X-Amz-Storage-Class"))
+		}
+	}
 }
 
 func TestDeleteObjects(t *testing.T) {
@@ -311,6 +316,7 @@ func TestTags(t *testing.T) {
 	if !slices.Equal(a.elements("Key"), []string{"a", "b"}) || !slices.Equal(a.elements("Value"), []string{"", "2 &#38; 3"}) {
 		t.Errorf("tags are %s", a.body)
 	}
+	c.wantCode("BadDigest", "PUT", path("k")+"?tagging", body, "X-Amz-Checksum-Crc32", crcOf("x"))
 	twice := strings.ReplaceAll(body, "<Key>b", "<Key>a")
 	c.wantCode("InvalidTag", "PUT", path("k")+"?tagging", twice)
 	c.wantCode("InvalidTag", "PUT", path("k"), "", "X-Amz-Tagging", "a=1&a=2")

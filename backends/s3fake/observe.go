@@ -11,7 +11,8 @@ import (
 const maxLog = 10000
 
 // OnRequest sets what goes wrong: f is called for every request, one after another in order of
-// arrival. It may be replaced at any time, also by f; nil is nothing.
+// arrival. It may look at the server and replace itself, but not wait for another request: that is
+// what Fault.Stall is for. nil is nothing.
 func (s *Server) OnRequest(f func(Request) Fault) {
 	s.logMu.Lock()
 	defer s.logMu.Unlock()

@@ -37,9 +37,9 @@ func (c *call) putObject() (*reply, error) {
 }
 
 // sayEncryption tells how the object is encrypted, as all replies do.
-func (o *object) sayEncryption(h http.Header) {
+func (a attrs) sayEncryption(h http.Header) {
 	for _, name := range []string{encryption, encryption + "-Aws-Kms-Key-Id", encryption + "-Bucket-Key-Enabled"} {
-		if v := o.header.Get(name); v != "" {
+		if v := a.header.Get(name); v != "" {
 			h.Set(name, v)
 		}
 	}

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -154,11 +153,8 @@ func (c *call) canonicalRequest(signed []string) string {
 	fmt.Fprintf(&b, "%s\n%s\n%s\n", c.r.Method, signEncode(c.r.URL.Path, true), canonicalQuery(c.Query))
 	for _, name := range signed {
 		values := slices.Clone(c.r.Header.Values(name))
-		switch {
-		case name == "host":
+		if name == "host" {
 			values = []string{c.r.Host}
-		case name == "content-length" && len(values) == 0:
-			values = []string{strconv.FormatInt(c.r.ContentLength, 10)}
 		}
 		for i, v := range values {
 			values[i] = strings.Join(strings.Fields(v), " ")

@@ -55,6 +55,7 @@ func (c *call) createMultipartUpload() (*reply, error) {
 		rep.header.Set("X-Amz-Checksum-Algorithm", u.algorithm)
 		rep.header.Set("X-Amz-Checksum-Type", u.kind)
 	}
+	u.sayEncryption(rep.header)
 	return rep, nil
 }
 
