@@ -59,10 +59,11 @@ type multipart struct {
 
 	// ready is closed when the upload in the store has begun, or failed to: then record and begun
 	// are there.
-	ready   chan struct{}
-	record  *record
-	begun   error
-	results chan sent
+	ready    chan struct{}
+	record   *record
+	begun    error
+	hasBegun bool
+	results  chan sent
 
 	parts    []types.CompletedPart
 	sizes    []sized
@@ -97,17 +98,29 @@ func newMultipart(u *upload) *multipart {
 	return m
 }
 
-// run sends first and all that follows, and publishes it.
-func (m *multipart) run(first *part) (backends.Object, error) {
-	defer m.cancel()
+// begin begins the upload in the store, in the background.
+func (m *multipart) begin() {
+	m.hasBegun = true
 	go func() {
 		defer close(m.ready)
-		m.record, m.begun = m.adapter.startUpload(m.ctx, m.upload)
+		m.record, m.begun = m.adapter.startUpload(m.upload.ctx, m.upload)
 	}()
-	err := m.admit()
+}
+
+// run sends first and all that follows, unless it has ended, and publishes it, unless err.
+func (m *multipart) run(first *part, ended bool, err error) (backends.Object, error) {
+	defer m.cancel()
+	if !m.hasBegun {
+		m.begin()
+	}
+	if err == nil {
+		err = m.admit()
+	}
 	if err == nil {
 		m.send(first)
-		err = m.rest()
+		if !ended {
+			err = m.rest()
+		}
 	} else {
 		first.release()
 	}

@@ -83,20 +83,24 @@ func (u *upload) run() (backends.Object, error) {
 	}
 
 	size := a.partSize
-	lease, err := a.Memory.Reserve(u.ctx, size)
-	if err != nil {
-		return u.whole(nil, alive(u.ctx))
+	m := newMultipart(u)
+	lease := a.Memory.TryReserve(size)
+	if lease == nil {
+		// It will take a while, in which the upload can begin: later it would keep a part waiting.
+		m.begin()
+		if lease, err = a.Memory.Reserve(u.ctx, size); err != nil {
+			return m.run(&part{}, true, alive(u.ctx))
+		}
 	}
 	lease.Adopt(first.lease)
 	first.lease = lease
 	ended, err = u.fill(first, size)
-	if err != nil || ended {
+	if !m.hasBegun && (err != nil || ended) {
 		return u.whole(first, err)
 	}
-	m := newMultipart(u)
 	p := first
 	first = &part{} // it is m's now
-	return m.run(p)
+	return m.run(p, ended, err)
 }
 
 // whole publishes an object that one part holds, unless err.
