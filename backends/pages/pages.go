@@ -2,9 +2,9 @@
 // the whole process, handed out in pages of 256 KiB.
 //
 // An upload of unknown length begins with a few bytes of its own, goes on in one page from a share
-// that is kept for beginnings, and has to reserve a whole part before it goes further. So a thousand
-// beginnings cannot take what one of them needs to be sent, and nobody waits for memory while it
-// holds some that only it can free.
+// that is kept for beginnings, if one is left, and has to reserve a whole part before it goes further.
+// So a thousand beginnings cannot take what one of them needs to be sent, and nobody waits for memory
+// while it holds some that only it can free.
 package pages
 
 import (
@@ -60,12 +60,13 @@ func (b *Budget) Bytes() int64 { return b.bytes }
 // Parts returns the bytes that all parts together may use.
 func (b *Budget) Parts() int64 { return b.partPages * Size }
 
-// First waits for a first page.
-func (b *Budget) First(ctx context.Context) (*Lease, error) {
-	if err := b.first.Acquire(ctx, 1); err != nil {
-		return nil, err
+// TryFirst returns a first page, nil if none is left: then there is only the queue for parts, which is
+// one for all.
+func (b *Budget) TryFirst() *Lease {
+	if !b.first.TryAcquire(1) {
+		return nil
 	}
-	return &Lease{budget: b, from: b.first, n: 1}, nil
+	return &Lease{budget: b, from: b.first, n: 1}
 }
 
 // Reserve waits until so many bytes, rounded up to pages, are there at once. Whoever came first is

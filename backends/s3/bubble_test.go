@@ -68,6 +68,7 @@ func inBubble(t *testing.T, o s3fake.Options, do func(b *bubble)) {
 			_ = server.Close()
 			b.store.Close()
 			running.Wait()
+			b.pass(time.Second) // net/http lingers on some connections
 		})
 		do(b)
 	})

@@ -19,6 +19,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/smithy-go/logging"
 )
 
 const (
@@ -32,8 +33,8 @@ const (
 	idleConns = 512
 	// idleTimeout is less than the 20 to 60 s after which stores and their balancers hang up.
 	idleTimeout = 18 * time.Second
-	// ioBuffer is what a connection reads at once.
-	ioBuffer = 64 << 10
+	// ioBuffer is for headers and short answers: bodies go past it.
+	ioBuffer = 16 << 10
 )
 
 // newClient makes the one client of an adapter, and a function that ends its idle connections.
@@ -67,6 +68,10 @@ func newClient(ctx context.Context, c Config) (*s3.Client, func(), error) {
 		o.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired
 		o.ContinueHeaderThresholdBytes = -1 // some servers refuse Expect: 100-continue
 		o.DisableLogOutputChecksumValidationSkipped = true
+		// It would write to standard error by itself.
+		o.Logger = logging.LoggerFunc(func(_ logging.Classification, format string, v ...any) {
+			c.Log.Debug("from the SDK", "text", fmt.Sprintf(format, v...))
+		})
 	})
 	return client, transport.CloseIdleConnections, nil
 }

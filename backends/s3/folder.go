@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"path"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -47,20 +48,41 @@ func (a *Adapter) keep(ctx context.Context, dir string) error {
 	})
 }
 
-// keepParent makes sure that the folder which held key exists though key has gone. It comes after,
-// because two that go at once must not each take the other for a reason to do nothing.
-func (a *Adapter) keepParent(ctx context.Context, key string) error {
+// leave takes what has the name full in the bucket out of the folder that holds it, by remove, and has
+// that folder stay. If it is the last, the folder's placeholder is written before; and when it has gone
+// the folder is looked for again, because two that go at once each took the other for a reason to do
+// nothing. A failure then is no reason to say that it has not gone.
+func (a *Adapter) leave(ctx context.Context, full string, remove func(ctx context.Context) error) error {
+	key := strings.TrimSuffix(strings.TrimPrefix(full, a.Prefix), "/")
 	dir := path.Dir(key)
 	if dir == "." {
-		return nil
+		return remove(ctx)
 	}
-	// The effect is there: whoever asked for it must not have half of it because the line broke.
-	ctx = context.WithoutCancel(ctx)
+	const two = 2 // this one, and anything else
+	page, err := a.keys(ctx, a.folder(dir), "", two)
+	if err != nil {
+		return err
+	}
+	if len(page.Contents) > 0 && unescape(page, page.Contents[0].Key) == a.folder(dir) {
+		return remove(ctx) // it has a placeholder
+	}
+	if len(page.Contents) == 1 {
+		if err := a.keep(ctx, dir); err != nil {
+			return err
+		}
+	}
+	if err := remove(ctx); err != nil {
+		return err
+	}
+	ctx = background(ctx)
 	f := a.folderAt(ctx, asking, dir)
-	if f.err != nil || f.exists {
-		return f.err
+	if f.err == nil && !f.exists {
+		f.err = a.keep(ctx, dir)
 	}
-	return a.keep(ctx, dir)
+	if f.err != nil {
+		a.Log.Warn("an emptied folder may be gone", "key", dir, "err", f.err)
+	}
+	return nil
 }
 
 // Rmdir implements backends.CloudStorageAdapter.
@@ -89,10 +111,7 @@ func (a *Adapter) rmdir(ctx context.Context, dir string) error {
 	case len(page.Contents) > 1 || unescape(page, page.Contents[0].Key) != a.folder(dir):
 		return fault(backends.NotEmpty, nil)
 	}
-	if err := a.delete(ctx, a.folder(dir)); err != nil {
-		return err
-	}
-	return a.keepParent(ctx, dir)
+	return a.leave(ctx, a.folder(dir), func(ctx context.Context) error { return a.delete(ctx, a.folder(dir)) })
 }
 
 // Remove implements backends.CloudStorageAdapter.
@@ -108,10 +127,7 @@ func (a *Adapter) remove(ctx context.Context, key string) error {
 	if obj.Dir {
 		return fault(backends.IsDir, nil)
 	}
-	if err := a.delete(ctx, a.full(key)); err != nil {
-		return err
-	}
-	return a.keepParent(ctx, key)
+	return a.leave(ctx, a.full(key), func(ctx context.Context) error { return a.delete(ctx, a.full(key)) })
 }
 
 // delete removes what has that name in the bucket. S3 is content with a name that has gone.

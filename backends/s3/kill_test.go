@@ -89,11 +89,11 @@ var operations = []operation{
 		before: tree, after: moved,
 	},
 	{
-		// A folder without a placeholder goes with its last object if nobody is there to keep it.
+		// A folder gets its placeholder before its last object goes.
 		name:   "remove the last object",
 		do:     func(ctx context.Context, a *s3.Adapter) error { return a.Remove(ctx, "d/k") },
 		before: map[string]string{"d/k": "old"}, after: map[string]string{"d/": ""},
-		or: []map[string]string{{}},
+		or: []map[string]string{{"d/": "", "d/k": "old"}},
 	},
 	{
 		name:   "mkdir",
@@ -104,7 +104,7 @@ var operations = []operation{
 		name:   "rmdir",
 		do:     func(ctx context.Context, a *s3.Adapter) error { return a.Rmdir(ctx, "d/k") },
 		before: map[string]string{"d/k/": ""}, after: map[string]string{"d/": ""},
-		or: []map[string]string{{}},
+		or: []map[string]string{{"d/": "", "d/k/": ""}},
 	},
 	{
 		name:   "set the time",
@@ -282,4 +282,38 @@ func (b *bubble) kill(d death, server string, op operation) (lived bool) {
 		b.Errorf("open uploads: %q, those of others were %q", left, foreign)
 	}
 	return lived
+}
+
+// TestKillSweep kills the process that renames a folder, and then the one that finishes it, at every
+// request of both.
+func TestKillSweep(t *testing.T) {
+	before := map[string]string{"d/": "", "d/a": "A"}
+	after := map[string]string{"e/": "", "e/a": "A"}
+	const most = 50
+	for first := 5; first < most; first += 3 { // before that there is nothing to finish
+		lived := false
+		t.Run(fmt.Sprintf("request %d", first), func(t *testing.T) {
+			everywhere(t, func(b *bubble, n int) (done bool) {
+				b.fill(before)
+				lived, _ = b.die(death{at: first, after: n%2 == 0}, b.open(), func(ctx context.Context, a *s3.Adapter) error {
+					return a.Rename(ctx, "d", "e", backends.RenameOptions{})
+				})
+				a := b.open()
+				b.pass(a.StaleAfter + time.Minute)
+				swept, _ := b.die(death{at: n, after: first%2 == 1}, a, func(ctx context.Context, a *s3.Adapter) error { return a.Sweep(ctx) })
+				b.sweep(b.open())
+				if all := b.contents(); !maps.Equal(all, before) && !maps.Equal(all, after) {
+					b.Errorf("the bucket holds %s", describe(all))
+				}
+				if left := leftovers(b.store, ""); len(left) > 0 {
+					b.Errorf("left behind: %q", left)
+				}
+				return swept
+			})
+		})
+		if lived {
+			return
+		}
+	}
+	t.Error("the rename does not end")
 }

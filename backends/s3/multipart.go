@@ -36,8 +36,8 @@ const (
 	firstInFlight = 2
 )
 
-// lastParts is how long the parts on their way may take when nobody wants them any more.
-const lastParts = 10 * time.Second
+// lastAnswers is how long what is on its way may take when nobody wants it any more.
+const lastAnswers = 10 * time.Second
 
 // partAfter is the size of the part that follows so many bytes.
 func (a *Adapter) partAfter(sent int64) int64 {
@@ -94,7 +94,7 @@ func newMultipart(u *upload) *multipart {
 		upload: u, ready: make(chan struct{}), results: make(chan sent, maxInFlight),
 		limit: firstInFlight,
 	}
-	m.ctx, m.cancel = context.WithCancel(background(u.ctx))
+	m.ctx, m.cancel = outliving(u.ctx, lastAnswers)
 	return m
 }
 
@@ -125,7 +125,7 @@ func (m *multipart) run(first *part, ended bool, err error) (backends.Object, er
 		first.release()
 	}
 	if err != nil {
-		defer time.AfterFunc(lastParts, m.cancel).Stop()
+		defer time.AfterFunc(lastAnswers, m.cancel).Stop()
 	}
 	<-m.ready
 	for m.inFlight > 0 {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"hash/crc32"
 	"io"
+	"time"
 
 	"github.com/sluice-ftp/sluice/backends"
 	"github.com/sluice-ftp/sluice/backends/pages"
@@ -170,3 +171,21 @@ func (u *upload) admitted(f folderAnswer) error {
 
 // background is for what has to happen though ctx has ended.
 func background(ctx context.Context) context.Context { return context.WithoutCancel(ctx) }
+
+// outliving is for what had better end by itself when ctx has ended, but not later than d after it.
+func outliving(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		t := time.NewTimer(d)
+		defer t.Stop()
+		select {
+		case <-t.C:
+			cancel()
+		case <-longer.Done():
+		}
+	})
+	return longer, func() {
+		stop()
+		cancel()
+	}
+}

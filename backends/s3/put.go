@@ -71,15 +71,14 @@ func (u *upload) run() (backends.Object, error) {
 		return u.whole(head, err)
 	}
 
-	first := &part{}
+	first := &part{lease: a.Memory.TryFirst()}
 	defer func() { first.release() }()
-	if first.lease, err = a.Memory.First(u.ctx); err != nil {
-		return u.whole(nil, alive(u.ctx))
-	}
-	first.write(head.head)
-	ended, err = u.fill(first, pages.Size)
-	if err != nil || ended {
-		return u.whole(first, err)
+	if first.lease != nil {
+		first.write(head.head)
+		ended, err = u.fill(first, pages.Size)
+		if err != nil || ended {
+			return u.whole(first, err)
+		}
 	}
 
 	size := a.partSize
@@ -92,8 +91,13 @@ func (u *upload) run() (backends.Object, error) {
 			return m.run(&part{}, true, alive(u.ctx))
 		}
 	}
-	lease.Adopt(first.lease)
-	first.lease = lease
+	if first.lease == nil {
+		first.lease = lease
+		first.write(head.head)
+	} else {
+		lease.Adopt(first.lease)
+		first.lease = lease
+	}
 	ended, err = u.fill(first, size)
 	if !m.hasBegun && (err != nil || ended) {
 		return u.whole(first, err)

@@ -25,10 +25,11 @@ type record struct {
 	// Begun is when the record was written first, by the clock of the writer.
 	Begun time.Time `json:"begun"`
 
+	// Strays: a request to begin got no answer, so there may be an upload that nobody knows.
+	Strays bool `json:"strays,omitempty"`
+
 	name    string    // the record's own, in the bucket
 	renewed time.Time // when it was last written
-	// strays: a request to begin got no answer, so there may be an upload that nobody knows.
-	strays bool
 }
 
 const recordType = "application/json"
@@ -57,7 +58,8 @@ func (a *Adapter) newUpload(key string, metadata map[string]string) *s3.CreateMu
 func (a *Adapter) startParts(ctx context.Context, token string, in *s3.CreateMultipartUploadInput) (*record, error) {
 	r := &record{Key: *in.Key, Begun: time.Now().UTC(), name: a.private("uploads/" + token)}
 	// Who gives up meanwhile waits for the answer: it has the name by which the upload is ended.
-	asked := background(ctx)
+	asked, cancel := outliving(ctx, lastAnswers)
+	defer cancel()
 	err := r.write(asked, a)
 	if err == nil {
 		err = alive(ctx)
@@ -69,7 +71,7 @@ func (a *Adapter) startParts(ctx context.Context, token string, in *s3.CreateMul
 		out, err := a.client.CreateMultipartUpload(ctx, in)
 		switch {
 		case err != nil:
-			r.strays = r.strays || unsure(err)
+			r.Strays = r.Strays || unsure(err)
 			return err
 		case aws.ToString(out.UploadId) == "":
 			return errNoUpload
@@ -115,7 +117,7 @@ func (a *Adapter) endUpload(ctx context.Context, r *record, published bool) {
 	if !published && r.UploadID != "" {
 		err = a.abort(ctx, r.Key, r.UploadID)
 	}
-	if err == nil && !r.strays {
+	if err == nil && !r.Strays {
 		err = a.delete(ctx, r.name)
 	}
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -70,10 +71,9 @@ func (a *Adapter) renameObject(ctx context.Context, from, to string, ifAbsent bo
 	}
 	// Both are there: to end with one of them is all that is left to do, also for who has gone.
 	ctx = background(ctx)
-	if err := a.deleteVersion(ctx, a.full(from), aws.ToString(head.ETag)); err != nil {
-		return err
-	}
-	return a.keepParent(ctx, from)
+	return a.leave(ctx, a.full(from), func(ctx context.Context) error {
+		return a.deleteVersion(ctx, a.full(from), aws.ToString(head.ETag))
+	})
 }
 
 // intent is the record of a folder on its way to another name.
@@ -108,10 +108,9 @@ func (a *Adapter) renameFolder(ctx context.Context, from, to string) error {
 	if f := a.folderAt(ctx, asking, to); f.err != nil || f.exists {
 		return firstOf(a.delete(background(ctx), name), firstOf(f.err, fault(backends.Exist, nil)))
 	}
-	if err := a.carryOut(background(ctx), name, in); err != nil {
-		return err
-	}
-	return a.keepParent(ctx, from)
+	return a.leave(ctx, a.folder(from), func(ctx context.Context) error {
+		return a.carryOut(background(ctx), name, in)
+	})
 }
 
 // mayRename refuses a folder with too much in it, and names that would become too long.
@@ -151,6 +150,10 @@ func (a *Adapter) carryOut(ctx context.Context, name string, in *intent) error {
 	m := &move{adapter: a, intent: in, copied: map[string]string{}}
 	err := a.each(ctx, in.From, func(keys []string) error { return parallel(ctx, keys, m.copy) })
 	stop()
+	if err != nil && !in.Copied && !temporary(err) {
+		// It can never be done: one of them is archived, or not ours to read.
+		return firstOf(m.undo(ctx, name), err)
+	}
 	if err == nil && !in.Copied {
 		in.Copied = true
 		err = a.rewrite(ctx, name, in)
@@ -232,6 +235,39 @@ func (m *move) copyVersion(ctx context.Context, full string, head *s3.HeadObject
 		return false, nil
 	}
 	return err == nil, err
+}
+
+// undo takes back what was copied, and the intent.
+func (m *move) undo(ctx context.Context, name string) error {
+	err := m.adapter.each(ctx, m.From, func(keys []string) error { return parallel(ctx, keys, m.takeBack) })
+	if err != nil {
+		return err
+	}
+	return m.adapter.delete(ctx, name)
+}
+
+// takeBack removes the copy of one object, if there is one and it is that still.
+func (m *move) takeBack(ctx context.Context, full string) error {
+	source, err := m.adapter.headAs(ctx, full)
+	if err != nil {
+		return ignoreMissing(err)
+	}
+	to := m.To + strings.TrimPrefix(full, m.From)
+	head, err := m.adapter.headAs(ctx, to)
+	if err != nil {
+		return ignoreMissing(err)
+	}
+	placeholder := strings.HasSuffix(to, "/") && aws.ToInt64(head.ContentLength) == 0
+	if !placeholder && head.Metadata[metaToken] != m.token(full, aws.ToString(source.ETag)) {
+		return nil // someone else's
+	}
+	return m.adapter.deleteVersion(ctx, to, aws.ToString(head.ETag))
+}
+
+// temporary: the same may succeed later.
+func temporary(err error) bool {
+	var e *backends.Error
+	return errors.As(translate("", "", err), &e) && e.Temporary
 }
 
 // remove removes what was copied, if it is still that.

@@ -3,7 +3,9 @@ package s3_test
 import (
 	"context"
 	"fmt"
+	"maps"
 	"testing"
+	"time"
 
 	"github.com/sluice-ftp/sluice/backends"
 	"github.com/sluice-ftp/sluice/backends/s3"
@@ -150,4 +152,35 @@ func TestFolderAppearsDuringRename(t *testing.T) {
 		}
 		return false
 	})
+}
+
+// TestRenameThatCannotBe renames a folder with an object in it that cannot be copied. Nothing of it is
+// left to people at the new place, and nobody tries for ever.
+func TestRenameThatCannotBe(t *testing.T) {
+	for _, code := range []string{"InvalidObjectState", "AccessDenied"} {
+		t.Run(code, func(t *testing.T) {
+			inBubble(t, s3fake.Options{}, func(b *bubble) {
+				before := map[string]string{"d/": "", "d/a": "A", "d/b": "B", "d/c": "C"}
+				b.fill(before)
+				b.store.OnRequest(func(r s3fake.Request) s3fake.Fault {
+					if r.Op == "CopyObject" && r.Key == "e/b" {
+						return s3fake.Fault{Code: code}
+					}
+					return s3fake.Fault{}
+				})
+				a := b.open()
+				if err := a.Rename(b.Context(), "d", "e", backends.RenameOptions{}); err == nil {
+					b.Error("no error")
+				}
+				b.pass(a.StaleAfter + time.Minute)
+				_ = a.Sweep(b.Context()) // it may say what it cannot do
+				if all := b.contents(); !maps.Equal(all, before) {
+					b.Errorf("the bucket holds %s", describe(all))
+				}
+				if left := leftovers(b.store, ""); len(left) > 0 {
+					b.Errorf("left behind: %q", left)
+				}
+			})
+		})
+	}
 }

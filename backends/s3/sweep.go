@@ -81,8 +81,10 @@ func (a *Adapter) sweepUpload(ctx context.Context, name string, now time.Time) e
 			return err
 		}
 	}
-	if err := a.abortStrays(ctx, &r, now); err != nil {
-		return err
+	if r.UploadID == "" || r.Strays {
+		if err := a.abortStrays(ctx, &r, now); err != nil {
+			return err
+		}
 	}
 	a.Log.Info("ended an upload that a killed process left behind", "key", r.Key)
 	return a.delete(ctx, name)

@@ -112,6 +112,26 @@ func TestDocsExamples(t *testing.T) {
 	}
 }
 
+// Every example of a backend loads.
+func TestDocsBackends(t *testing.T) {
+	const file = "../../docs/backends.md"
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := yamlBlocks(string(text))
+	if len(blocks) < 4 {
+		t.Fatalf("%d examples", len(blocks))
+	}
+	env := environ(map[string]string{"LAKE_SECRET": "x", "EXTERNAL_ID": "x"})
+	for _, text := range blocks {
+		c, err := parseConfig(file, []byte("tls: {mode: off}\nusers_file: users.yaml\n"+text), env)
+		if err != nil || len(c.stores) == 0 {
+			t.Errorf("%v\n%s", err, text)
+		}
+	}
+}
+
 // The documentation has each key of the users file: an unknown one is answered with those known.
 func TestDocsUsers(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "users.yaml")

@@ -1,0 +1,179 @@
+package s3_test
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/sluice-ftp/sluice/backends/s3"
+	"github.com/sluice-ftp/sluice/backends/s3fake"
+)
+
+// Servers that are wrong in ways that no quirk has, by what happens around a request.
+func TestDoctorLiars(t *testing.T) {
+	t.Parallel()
+	is := func(r s3fake.Request, op, suffix string) bool { return r.Op == op && strings.HasSuffix(r.Key, suffix) }
+	for name, test := range map[string]struct {
+		around  func(f *s3fake.Server) func(r s3fake.Request)
+		probe   string
+		outcome s3.Outcome
+		found   string
+	}{
+		"race": {
+			func(f *s3fake.Server) func(r s3fake.Request) {
+				return func(r s3fake.Request) {
+					if is(r, "PutObject", "/race") {
+						f.Remove(r.Key)
+					}
+				}
+			}, "put if absent", s3.OutcomeWarning, "of 8 writers at once ",
+		},
+		"everything is there": {
+			func(f *s3fake.Server) func(r s3fake.Request) {
+				return func(r s3fake.Request) {
+					if is(r, "HeadObject", "/none") {
+						f.Put(r.Key, nil, nil)
+					}
+				}
+			}, "missing key", s3.OutcomeFailed, "the store says that there is an object which there is not",
+		},
+		"kept": {
+			func(f *s3fake.Server) func(r s3fake.Request) {
+				deleted := ""
+				return func(r s3fake.Request) {
+					switch {
+					case r.Op == "DeleteObject" && deleted == "":
+						deleted = r.Key
+					case r.Op == "HeadObject" && r.Key == deleted:
+						f.Put(r.Key, nil, nil)
+					}
+				}
+			}, "delete", s3.OutcomeFailed, "the object is still there",
+		},
+		"other content": {
+			func(f *s3fake.Server) func(r s3fake.Request) {
+				return func(r s3fake.Request) {
+					if is(r, "GetObject", "/object") {
+						f.Put(r.Key, []byte("SLUICE DOCTOR"), nil)
+					}
+				}
+			}, "get", s3.OutcomeFailed, "the content is not what was written",
+		},
+		"no metadata": {
+			func(f *s3fake.Server) func(r s3fake.Request) {
+				return func(r s3fake.Request) {
+					if is(r, "HeadObject", "/object") {
+						o, _ := f.Object(r.Key)
+						f.Put(r.Key, o.Data, nil)
+					}
+				}
+			}, "get", s3.OutcomeFailed, "the metadata is not what was written",
+		},
+		"parts in another order": {
+			func(f *s3fake.Server) func(r s3fake.Request) {
+				return func(r s3fake.Request) {
+					if is(r, "GetObject", "/unequal") {
+						f.Put(r.Key, make([]byte, 3*doctorPart), nil)
+					}
+				}
+			}, "parts of any size", s3.OutcomeFailed, "the object is not its parts in their order",
+		},
+		"replaced all the same": {
+			func(f *s3fake.Server) func(r s3fake.Request) {
+				return func(r s3fake.Request) {
+					if is(r, "HeadObject", "/object") && f.Count("HeadObject") > 3 {
+						f.Put(r.Key, []byte("second"), nil)
+					}
+				}
+			}, "put if absent", s3.OutcomeWarning, "a second write was refused and took effect all the same",
+		},
+		"hidden": {
+			func(f *s3fake.Server) func(r s3fake.Request) {
+				return func(r s3fake.Request) {
+					if key := slices.IndexFunc(f.Keys(), func(k string) bool { return strings.HasSuffix(k, "/a/b") }); r.Op == "ListObjectsV2" && key >= 0 {
+						f.Remove(f.Keys()[key])
+					}
+				}
+			}, "folder beside file", s3.OutcomeWarning, "what is in a folder beside a file of its name is not listed",
+		},
+		"another size": {
+			func(f *s3fake.Server) func(r s3fake.Request) {
+				copied := ""
+				return func(r s3fake.Request) {
+					switch {
+					case r.Op == "UploadPartCopy":
+						copied = r.Key
+					case r.Op == "HeadObject" && r.Key == copied:
+						f.Put(r.Key, nil, nil)
+					}
+				}
+			}, "copy in parts", s3.OutcomeWarning, "the copy has another size",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f, c := doctored(t, s3fake.Options{})
+			around := test.around(f)
+			f.OnRequest(func(r s3fake.Request) s3fake.Fault {
+				around(r)
+				return s3fake.Fault{}
+			})
+			r := result(t, examine(t, f, c), test.probe)
+			if r.Outcome != test.outcome || !strings.HasPrefix(r.Found, test.found) {
+				t.Errorf("%+v", r)
+			}
+		})
+	}
+}
+
+// A cache or proxy in between that knows neither ranges nor conditions.
+func TestDoctorRanges(t *testing.T) {
+	t.Parallel()
+	for _, ranges := range []bool{false, true} {
+		f, c := doctored(t, s3fake.Options{})
+		behind(t, &c, func(w http.ResponseWriter, r *http.Request) {
+			o, ok := f.Object(strings.TrimPrefix(r.URL.Path, "/bucket/"))
+			if r.Method != http.MethodGet || r.Header.Get("Range") == "" || !ok {
+				f.ServeHTTP(w, r)
+				return
+			}
+			var first, last int
+			if _, err := fmt.Sscanf(r.Header.Get("Range"), "bytes=%d-%d", &first, &last); err != nil || !ranges {
+				_, _ = w.Write(o.Data)
+				return
+			}
+			w.WriteHeader(http.StatusPartialContent)
+			_, _ = w.Write(o.Data[first : last+1])
+		})
+		want := "the range is not what was asked for"
+		if ranges {
+			want = "If-Match is ignored"
+		}
+		if r := result(t, examine(t, f, c), "get a range"); r.Outcome != s3.OutcomeFailed || r.Found != want {
+			t.Errorf("%+v, want %q", r, want)
+		}
+	}
+}
+
+// A checksum that the store does not look at.
+func TestDoctorChecksumIgnored(t *testing.T) {
+	t.Parallel()
+	f, c := doctored(t, s3fake.Options{})
+	behind(t, &c, func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodPut || !strings.HasSuffix(r.URL.Path, "/wrong") || r.URL.RawQuery != "x-id=PutObject" {
+			f.ServeHTTP(w, r)
+			return
+		}
+		f.Put(strings.TrimPrefix(r.URL.Path, "/bucket/"), nil, nil)
+		w.Header().Set("Etag", `"e"`)
+	})
+	d := examine(t, f, c)
+	if r := result(t, d, "checksum of an object"); r.Outcome != s3.OutcomeWarning || r.Found != "a wrong one is ignored" {
+		t.Errorf("%+v", r)
+	}
+	if d.Measured.Checksums {
+		t.Errorf("%+v", d.Measured)
+	}
+}

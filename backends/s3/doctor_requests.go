@@ -1,0 +1,207 @@
+package s3
+
+import (
+	"context"
+	"hash/crc32"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"github.com/sluice-ftp/sluice/backends"
+)
+
+// What the probes ask for. Each request is sent once: after a lost answer its repetition would tell
+// something else than the first. And none that writes is given up when the operator gives up, because
+// it may take effect after everything was cleaned up.
+
+// noETag is the version of no object.
+const noETag = `"00000000000000000000000000000000"`
+
+// write sends one request that changes something.
+func (d *doctor) write(ctx context.Context, limit time.Duration, do func(ctx context.Context) error) error {
+	if err := alive(ctx); err != nil {
+		return err
+	}
+	return once(background(ctx), limit, do)
+}
+
+// expect takes note that a request which ended with err may have made an object.
+func (d *doctor) expect(key string, err error) {
+	if err == nil || unsure(err) {
+		d.keys[key] = true
+	}
+}
+
+// put stores an object as the configuration says of new ones; change may be nil.
+func (d *doctor) put(ctx context.Context, key, content string, change func(*s3.PutObjectInput)) (etag string, err error) {
+	etag, err = d.store(ctx, key, content, change)
+	d.expect(key, err)
+	return etag, err
+}
+
+// store is put for who takes note of the key; several may do it at once.
+func (d *doctor) store(ctx context.Context, key, content string, change func(*s3.PutObjectInput)) (etag string, err error) {
+	a := d.a
+	in := &s3.PutObjectInput{
+		Bucket: &a.Bucket, Key: &key, ContentLength: aws.Int64(int64(len(content))),
+		Metadata:     map[string]string{metaToken: d.token, metaModTime: formatModTime(time.Now())},
+		StorageClass: a.class(), ServerSideEncryption: a.sse(), SSEKMSKeyId: a.kmsKey(), BucketKeyEnabled: a.bucketKey(),
+		ACL: a.acl(), Tagging: a.tags(), RequestPayer: a.payer(),
+	}
+	if change != nil {
+		change(in)
+	}
+	err = d.write(ctx, asking.attempt, func(ctx context.Context) error {
+		in.Body = strings.NewReader(content)
+		out, err := a.client.PutObject(ctx, in, unsignedPayload)
+		if err == nil {
+			etag = aws.ToString(out.ETag)
+		}
+		return err
+	})
+	return etag, err
+}
+
+// remove deletes one object, if it is that version, unless etag is "".
+func (d *doctor) remove(ctx context.Context, key, etag string) error {
+	return d.write(ctx, asking.attempt, func(ctx context.Context) error {
+		_, err := d.a.client.DeleteObject(ctx, &s3.DeleteObjectInput{
+			Bucket: &d.a.Bucket, Key: &key, IfMatch: optional(etag), RequestPayer: d.a.payer(),
+		})
+		return err
+	})
+}
+
+// copy copies the object that the probe of put stored.
+func (d *doctor) copy(ctx context.Context, to string, change func(*s3.CopyObjectInput)) (etag string, err error) {
+	a := d.a
+	in := &s3.CopyObjectInput{
+		Bucket: &a.Bucket, Key: &to, CopySource: d.source(d.object), CopySourceIfMatch: &d.object.etag,
+		MetadataDirective: types.MetadataDirectiveReplace, Metadata: map[string]string{metaToken: ofCopy},
+		StorageClass: a.class(), ServerSideEncryption: a.sse(), SSEKMSKeyId: a.kmsKey(), BucketKeyEnabled: a.bucketKey(),
+		ACL: a.acl(), RequestPayer: a.payer(),
+	}
+	if change != nil {
+		change(in)
+	}
+	err = d.write(ctx, asking.attempt, func(ctx context.Context) error {
+		out, err := a.client.CopyObject(ctx, in)
+		if err == nil && out.CopyObjectResult != nil {
+			etag = aws.ToString(out.CopyObjectResult.ETag)
+		}
+		return err
+	})
+	d.expect(to, err)
+	return etag, err
+}
+
+func (d *doctor) source(o stored) *string {
+	c := &objectCopy{adapter: d.a, from: backends.Object{Key: strings.TrimPrefix(o.key, d.a.Prefix)}}
+	return c.source()
+}
+
+// begin begins an upload, with checksums if so, and sends a small first part, which may be the last.
+func (d *doctor) begin(ctx context.Context, key string, checksums bool) (opened, types.CompletedPart, error) {
+	u, err := d.beginEmpty(ctx, key, checksums)
+	if err != nil {
+		return u, types.CompletedPart{}, err
+	}
+	p, err := d.sendPart(ctx, u, 1, sample, checksums)
+	return u, p, err
+}
+
+func (d *doctor) beginEmpty(ctx context.Context, key string, checksums bool) (opened, error) {
+	u := opened{key: key}
+	in := d.a.newUpload(strings.TrimPrefix(key, d.a.Prefix), map[string]string{metaToken: d.token})
+	if checksums {
+		in.ChecksumAlgorithm, in.ChecksumType = types.ChecksumAlgorithmCrc32, types.ChecksumTypeFullObject
+	}
+	err := d.write(ctx, asking.attempt, func(ctx context.Context) error {
+		out, err := d.a.client.CreateMultipartUpload(ctx, in)
+		switch {
+		case err != nil:
+			return err
+		case aws.ToString(out.UploadId) == "":
+			return errNoUpload
+		}
+		u.id = *out.UploadId
+		return nil
+	})
+	if u.id != "" {
+		d.uploads[u.id] = key
+	} else if err != nil && unsure(err) {
+		d.strays[key] = true
+	}
+	return u, err
+}
+
+// sendPart sends one part, with its checksum if so.
+func (d *doctor) sendPart(ctx context.Context, u opened, number int32, content string, checksums bool) (types.CompletedPart, error) {
+	done := types.CompletedPart{PartNumber: &number}
+	if checksums {
+		done.ChecksumCRC32 = aws.String(header(crc32.ChecksumIEEE([]byte(content))))
+	}
+	return d.sendPartAs(ctx, u, done, content)
+}
+
+// sendPartAs sends a part with the checksum that done has, and returns done with its ETag.
+func (d *doctor) sendPartAs(ctx context.Context, u opened, done types.CompletedPart, content string) (types.CompletedPart, error) {
+	err := d.write(ctx, sending(int64(len(content))).attempt, func(ctx context.Context) error {
+		out, err := d.a.client.UploadPart(ctx, &s3.UploadPartInput{
+			Bucket: &d.a.Bucket, Key: &u.key, UploadId: &u.id, PartNumber: done.PartNumber,
+			ContentLength: aws.Int64(int64(len(content))), Body: strings.NewReader(content),
+			ChecksumCRC32: done.ChecksumCRC32, RequestPayer: d.a.payer(),
+		}, unsignedPayload)
+		if err == nil {
+			done.ETag = out.ETag
+		}
+		return err
+	})
+	if err == nil && done.ETag == nil {
+		err = errNoVersion
+	}
+	return done, err
+}
+
+// complete publishes an upload; change may be nil.
+func (d *doctor) complete(
+	ctx context.Context, u opened, parts []types.CompletedPart, change func(*s3.CompleteMultipartUploadInput),
+) (etag string, err error) {
+	in := &s3.CompleteMultipartUploadInput{
+		Bucket: &d.a.Bucket, Key: &u.key, UploadId: &u.id, RequestPayer: d.a.payer(),
+		MultipartUpload: &types.CompletedMultipartUpload{Parts: parts},
+	}
+	if change != nil {
+		change(in)
+	}
+	err = d.write(ctx, finishing.attempt, func(ctx context.Context) error {
+		out, err := d.a.client.CompleteMultipartUpload(ctx, in)
+		if err == nil {
+			etag = aws.ToString(out.ETag)
+		}
+		return err
+	})
+	d.expect(u.key, err)
+	if err == nil {
+		delete(d.uploads, u.id)
+	}
+	return etag, err
+}
+
+// abort ends an upload. One that is not there any more has ended.
+func (d *doctor) abort(ctx context.Context, u opened) error {
+	err := d.write(ctx, cleaning.attempt, func(ctx context.Context) error {
+		_, err := d.a.client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{
+			Bucket: &d.a.Bucket, Key: &u.key, UploadId: &u.id, RequestPayer: d.a.payer(),
+		})
+		return err
+	})
+	if err == nil || code(err) == "NoSuchUpload" {
+		delete(d.uploads, u.id)
+		return nil
+	}
+	return err
+}
