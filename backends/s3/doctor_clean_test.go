@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -118,6 +119,26 @@ func TestDoctorUnlisted(t *testing.T) {
 		if r := result(t, examine(t, f, c), "clean up"); r.Outcome != s3.OutcomeOK {
 			t.Errorf("%s: %+v", op, r)
 		}
+	}
+}
+
+// What could not be removed is named, and nothing else.
+func TestDoctorLeft(t *testing.T) {
+	t.Parallel()
+	f, c := doctored(t, s3fake.Options{})
+	f.OnRequest(func(r s3fake.Request) s3fake.Fault {
+		switch {
+		case r.Op == "PutObject" && f.Count(r.Op) == 1:
+			return s3fake.Fault{Before: true} // which may have been stored, for all that is known
+		case r.Op == "DeleteObject":
+			return s3fake.Fault{Code: "AccessDenied"}
+		}
+		return s3fake.Fault{}
+	})
+	d := s3.DoctorWith(t.Context(), c, doctorPart, nil)
+	left := leftovers(f, c.Prefix)
+	if r := result(t, d, "clean up"); len(left) != 2 || r.Found != "left behind: "+strings.Join(left, ", ") {
+		t.Errorf("%+v, left %q", r, left)
 	}
 }
 

@@ -27,6 +27,9 @@ func Rights() map[string]string {
 	return all
 }
 
+// Plain makes one line of what a store said.
+func Plain(s string) string { return plain(s) }
+
 // BeginUpload begins an upload of that name in the bucket.
 func BeginUpload(ctx context.Context, a *Adapter, full string) error {
 	in := a.newUpload("", nil)

@@ -5,7 +5,9 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/sluice-ftp/sluice/backends/s3"
 	"github.com/sluice-ftp/sluice/backends/s3fake"
@@ -15,6 +17,16 @@ import (
 func TestDoctorLiars(t *testing.T) {
 	t.Parallel()
 	is := func(r s3fake.Request, op, suffix string) bool { return r.Op == op && strings.HasSuffix(r.Key, suffix) }
+	// replaced puts another content in place when somebody looks after the first probes.
+	replaced := func(f *s3fake.Server) func(r s3fake.Request) {
+		return func(r s3fake.Request) {
+			if r.Op == "HeadObject" && f.Count("CreateMultipartUpload") > 0 {
+				if o, ok := f.Object(r.Key); ok {
+					f.Put(r.Key, []byte("second"), o.Metadata)
+				}
+			}
+		}
+	}
 	for name, test := range map[string]struct {
 		around  func(f *s3fake.Server) func(r s3fake.Request)
 		probe   string
@@ -80,14 +92,40 @@ func TestDoctorLiars(t *testing.T) {
 				}
 			}, "parts of any size", s3.OutcomeFailed, "the object is not its parts in their order",
 		},
-		"replaced all the same": {
+		"put all the same":      {replaced, "put if absent", s3.OutcomeWarning, "a second write was refused and took effect all the same"},
+		"copied all the same":   {replaced, "copy if absent", s3.OutcomeOK, "a copy was refused and took effect all the same"},
+		"complete all the same": {replaced, "complete if absent", s3.OutcomeWarning, "the upload was refused and took effect all the same"},
+		"wrong all the same": {
 			func(f *s3fake.Server) func(r s3fake.Request) {
 				return func(r s3fake.Request) {
-					if is(r, "HeadObject", "/object") && f.Count("HeadObject") > 3 {
-						f.Put(r.Key, []byte("second"), nil)
+					if is(r, "HeadObject", "/wrong") {
+						f.Put(r.Key, nil, nil)
 					}
 				}
-			}, "put if absent", s3.OutcomeWarning, "a second write was refused and took effect all the same",
+			}, "checksum of an object", s3.OutcomeWarning, "a wrong one is refused, and the object is there",
+		},
+		"kept under a condition": {
+			func(f *s3fake.Server) func(r s3fake.Request) {
+				deleted := ""
+				return func(r s3fake.Request) {
+					switch {
+					case r.Op == "DeleteObject" && r.Header.Get("If-Match") != "":
+						deleted = r.Key
+					case r.Op == "HeadObject" && r.Key == deleted:
+						f.Put(r.Key, nil, nil)
+					}
+				}
+			}, "delete if unchanged", s3.OutcomeWarning, "the object is still there",
+		},
+		"copied with the old metadata": {
+			func(f *s3fake.Server) func(r s3fake.Request) {
+				return func(r s3fake.Request) {
+					if is(r, "HeadObject", "/copy") {
+						o, _ := f.Object(r.Key)
+						f.Put(r.Key, o.Data, map[string]string{"sluice-upload": "old"})
+					}
+				}
+			}, "copy", s3.OutcomeFailed, "the copy is not like what was copied",
 		},
 		"hidden": {
 			func(f *s3fake.Server) func(r s3fake.Request) {
@@ -175,5 +213,49 @@ func TestDoctorChecksumIgnored(t *testing.T) {
 	}
 	if d.Measured.Checksums {
 		t.Errorf("%+v", d.Measured)
+	}
+}
+
+// Lists that lack something, and an abort that does nothing.
+func TestDoctorForgetful(t *testing.T) {
+	t.Parallel()
+	for probe, test := range map[string]struct {
+		method, query, reply, found string
+	}{
+		"list parts":      {http.MethodGet, "uploadId", "<ListPartsResult></ListPartsResult>", "a part that was sent is not listed"},
+		"list uploads":    {http.MethodGet, "uploads", "<ListMultipartUploadsResult></ListMultipartUploadsResult>", "an upload that was begun is not listed"},
+		"abort an upload": {http.MethodDelete, "uploadId", "", "the upload is still there after its abort"},
+	} {
+		t.Run(probe, func(t *testing.T) {
+			t.Parallel()
+			f, c := doctored(t, s3fake.Options{})
+			var once sync.Once
+			behind(t, &c, func(w http.ResponseWriter, r *http.Request) {
+				instead := false
+				if r.Method == test.method && r.URL.Query().Has(test.query) {
+					once.Do(func() { instead = true })
+				}
+				if instead {
+					fmt.Fprint(w, test.reply)
+					return
+				}
+				f.ServeHTTP(w, r)
+			})
+			r := result(t, examine(t, f, c), probe)
+			if r.Outcome != s3.OutcomeWarning || r.Found != test.found || r.Todo == "" {
+				t.Errorf("%+v", r)
+			}
+		})
+	}
+}
+
+// What a server says is for one line of a terminal.
+func TestDoctorPlain(t *testing.T) {
+	t.Parallel()
+	if got := s3.Plain("a\x1b[31m\tb\r\n\u009bc  ü"); got != "a [31m b c ü" {
+		t.Errorf("%q", got)
+	}
+	if got := s3.Plain(strings.Repeat("ü", 1000)); len(got) > 250 || !utf8.ValidString(got) || !strings.HasSuffix(got, "ü...") {
+		t.Errorf("%q", got)
 	}
 }

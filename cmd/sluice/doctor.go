@@ -89,9 +89,11 @@ func patients(c *config, name string) ([]string, error) {
 }
 
 // untilInterrupted returns a context that ends with Ctrl-C, or when nobody reads the output any more,
-// so that there is time to clean up. A second Ctrl-C ends the process.
+// so that there is time to clean up. A second Ctrl-C ends the process; a second line that nobody reads
+// does not.
 func untilInterrupted(ctx context.Context, w io.Writer) (context.Context, func()) {
-	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM, syscall.SIGPIPE)
+	ctx, stopPipe := signal.NotifyContext(ctx, syscall.SIGPIPE)
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	forget := context.AfterFunc(ctx, func() {
 		fmt.Fprintln(w, "sluice: doctor: interrupted; cleaning up")
 		stop()
@@ -99,6 +101,7 @@ func untilInterrupted(ctx context.Context, w io.Writer) (context.Context, func()
 	return ctx, func() {
 		forget()
 		stop()
+		stopPipe()
 	}
 }
 
