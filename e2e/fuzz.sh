@@ -18,7 +18,9 @@ grep -rlE --include='*_test.go' '^func Fuzz[A-Z]' --exclude-dir=e2e . | xargs -r
 			fuzz "$package" "$target" || {
 				# The time ran out while a worker was at it, which the go command takes for a failure on a
 				# busy machine. A finding says "Failing input written".
-				grep -q 'context deadline exceeded' "$log" && ! grep -q 'Failing input' "$log"
+				if grep -q 'Failing input' "$log" || ! grep -q 'context deadline exceeded' "$log"; then
+					exit 1
+				fi
 				fuzz "$package" "$target"
 			}
 		done
