@@ -59,6 +59,9 @@ func (c *Config) explain(err error) error {
 }
 
 func (c *Config) advice(err error) (setting, todo string) {
+	if errors.Is(err, errCredentials) {
+		return "access_key_id", "give it and secret_access_key, or run where AWS gives out credentials (a role, a web identity, a profile)"
+	}
 	switch code(err) {
 	case "NoSuchBucket", "InvalidBucketName", "NotFound":
 		return "bucket", fmt.Sprintf("there is no bucket %q there: correct its name, or region or endpoint", c.Bucket)
@@ -79,8 +82,6 @@ func (c *Config) advice(err error) (setting, todo string) {
 		return "bucket", "these credentials may not list it: give them the rights of docs/backends.md"
 	}
 	switch {
-	case errors.Is(err, errCredentials):
-		return "access_key_id", "give it and secret_access_key, or run where AWS gives out credentials (a role, a web identity, a profile)"
 	case isTrust(err):
 		return "endpoint", "its certificate is not trusted, or it speaks no TLS: set ca_file, or correct the URL"
 	case backends.KindOf(err) == backends.Unavailable:

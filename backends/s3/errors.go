@@ -120,11 +120,14 @@ func code(err error) string {
 
 // classify finds the kind of an error of the SDK, and whether the same call may succeed later.
 func classify(err error) (kind backends.Kind, temporary bool) {
+	if errors.Is(err, errCredentials) {
+		return backends.Misconfigured, false // whatever refused them
+	}
 	if kind, known := kindsOfCodes[code(err)]; known {
 		return kind, kind == backends.Unavailable || kind == backends.NoSpace
 	}
 	switch {
-	case isTrust(err), errors.Is(err, errCredentials):
+	case isTrust(err):
 		return backends.Misconfigured, false
 	case errors.Is(err, context.Canceled):
 		return backends.Internal, false

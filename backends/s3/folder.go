@@ -42,7 +42,7 @@ func (a *Adapter) keep(ctx context.Context, dir string) error {
 		_, err := a.client.PutObject(ctx, &s3.PutObjectInput{
 			Bucket: &a.Bucket, Key: aws.String(a.folder(dir)), ContentType: aws.String(folderType),
 			ContentLength: aws.Int64(0), RequestPayer: a.payer(),
-			ServerSideEncryption: a.sse(), SSEKMSKeyId: a.kmsKey(), ACL: a.acl(),
+			ServerSideEncryption: a.sse(), SSEKMSKeyId: a.kmsKey(), BucketKeyEnabled: a.bucketKey(), ACL: a.acl(),
 		})
 		return err
 	})

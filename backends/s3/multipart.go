@@ -24,7 +24,7 @@ const (
 	// minPart is the size of the first parts where memory allows. Larger ones cost as much a byte,
 	// and wait longer before they leave.
 	minPart = 8 * mib
-	// maxPart bounds what one part holds of the budget; with 10,000 of them an object has 1.2 TiB.
+	// maxPart bounds what one part holds of the budget; an object grows to 910 GiB with it.
 	maxPart = 128 * mib
 	// uniformPart is every part's size where all have to be of one; 10,000 of them are 156 GiB.
 	uniformPart = 16 * mib
