@@ -1,6 +1,7 @@
 package backends
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -120,4 +121,25 @@ func KindOf(err error) Kind {
 		return e.Kind
 	}
 	return Internal
+}
+
+// Alive returns an error of kind Internal once ctx is done, that matches ctx.Err and its cause.
+func Alive(ctx context.Context) error {
+	err := ctx.Err()
+	if err == nil {
+		return nil
+	}
+	if cause := context.Cause(ctx); cause != err { //nolint:errorlint // the same value or another
+		err = fmt.Errorf("%w: %w", err, cause)
+	}
+	return &Error{Kind: Internal, Err: err}
+}
+
+// ReadError is what the reader given to Put said, which is no failure of the store's whatever it looks
+// like, and why ctx is done if it is: often the first is only a consequence of the second.
+func ReadError(ctx context.Context, err error) error {
+	if Alive(ctx) != nil && !errors.Is(err, context.Cause(ctx)) {
+		err = fmt.Errorf("%w: %w", context.Cause(ctx), err)
+	}
+	return &Error{Kind: Internal, Err: err}
 }

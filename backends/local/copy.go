@@ -54,7 +54,7 @@ func clone(ctx context.Context, dst, src *os.File, n int64) error {
 		return cut(dst, n)
 	}
 	for n > 0 {
-		if err := alive(ctx); err != nil {
+		if err := backends.Alive(ctx); err != nil {
 			return err
 		}
 		// Between two *os.File this is copy_file_range, or a plain copy where that cannot be.

@@ -26,7 +26,7 @@ func (a *Adapter) fill(ctx context.Context, t *temporary, r io.Reader, o backend
 		// First, because a WriterTo may have made anything of it, even nothing.
 		return s.err
 	case err != nil:
-		return readError(ctx, err)
+		return backends.ReadError(ctx, err)
 	}
 	return nil
 }
@@ -86,7 +86,7 @@ func (s *sink) Write(p []byte) (int, error) {
 		s.err = fault(backends.TooLarge, nil)
 		return 0, s.err
 	}
-	if s.err = alive(s.ctx); s.err != nil {
+	if s.err = backends.Alive(s.ctx); s.err != nil {
 		return 0, s.err
 	}
 	n, err := s.file.Write(p)

@@ -39,7 +39,7 @@ func (a *Adapter) list(ctx context.Context, dir string, o backends.ListOptions, 
 	key := []byte(join(dir, ""))
 	start := len(key)
 	for {
-		if err := alive(ctx); err != nil {
+		if err := backends.Alive(ctx); err != nil {
 			return err
 		}
 		name, kind, err := entries.next()

@@ -114,7 +114,7 @@ func begin(ctx context.Context, key string) error {
 	if err := check(key); err != nil {
 		return err
 	}
-	return alive(ctx)
+	return backends.Alive(ctx)
 }
 
 func object(key string, st *unix.Stat_t) backends.Object {

@@ -79,7 +79,7 @@ func (a *Adapter) publish(ctx context.Context, t *temporary, key string, mod tim
 	if err := a.settle(t.File); err != nil {
 		return backends.Object{}, err
 	}
-	if err := alive(ctx); err != nil {
+	if err := backends.Alive(ctx); err != nil {
 		return backends.Object{}, err
 	}
 	st, err := fstat(t.File)

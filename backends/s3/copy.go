@@ -103,15 +103,13 @@ func (c *objectCopy) run(ctx context.Context) (etag *string, err error) {
 	a := c.adapter
 	switch {
 	case c.from.Size <= a.maxCopy && (!c.ifAbsent || a.Profile.ConditionalCopy):
-		etag, err = c.whole(ctx)
+		return c.whole(ctx)
 	case c.from.Size == 0:
-		etag, err = c.empty(ctx)
+		return c.empty(ctx)
 	case !a.Profile.PartCopy:
-		err = fault(backends.Unsupported, nil)
-	default:
-		etag, err = c.parts(ctx)
+		return nil, fault(backends.Unsupported, nil)
 	}
-	return etag, err
+	return c.parts(ctx)
 }
 
 // publish makes the copy visible by do.
@@ -165,19 +163,9 @@ func (c *objectCopy) whole(ctx context.Context) (*string, error) {
 // empty writes an object of no bytes: there is nothing to copy parts of.
 func (c *objectCopy) empty(ctx context.Context) (*string, error) {
 	a := c.adapter
-	in := &s3.PutObjectInput{
-		Bucket: &a.Bucket, Key: aws.String(a.full(c.to)), ContentLength: aws.Int64(0), IfNoneMatch: c.absent(),
-		Metadata: c.metadata, ContentType: c.head.ContentType, StorageClass: a.class(),
-		ServerSideEncryption: a.sse(), SSEKMSKeyId: a.kmsKey(), BucketKeyEnabled: a.bucketKey(),
-		ACL: a.acl(), Tagging: a.tags(), RequestPayer: a.payer(),
-	}
-	return c.publish(ctx, asking, func(ctx context.Context) (*string, error) {
-		out, err := a.client.PutObject(ctx, in)
-		if err != nil {
-			return nil, err
-		}
-		return version(out.ETag)
-	})
+	in := a.newObject(c.to, 0, c.metadata)
+	in.ContentType, in.IfNoneMatch = c.head.ContentType, c.absent()
+	return c.publish(ctx, asking, func(ctx context.Context) (*string, error) { return a.putObject(ctx, in) })
 }
 
 // parts copies in parts, several at once. It is also the way to copy if nothing is there on a server

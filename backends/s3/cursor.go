@@ -87,7 +87,7 @@ func (c *cursor) Read(p []byte) (int, error) {
 			c.failed = 0
 			return n, nil // what was wrong, if anything, shows at the next one
 		}
-		if err := alive(c.ctx); err != nil {
+		if err := backends.Alive(c.ctx); err != nil {
 			return 0, err
 		}
 		if err == nil {

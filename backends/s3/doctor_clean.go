@@ -141,19 +141,12 @@ func (d *doctor) now() time.Time { return time.Now().Add(d.greeting.skew) }
 
 // eachObject calls do for the objects of all doctors.
 func (d *doctor) eachObject(ctx context.Context, do func(key string, written time.Time)) error {
-	for token := ""; ; {
-		page, err := d.a.keys(ctx, d.root, token, pageSize)
-		if err != nil {
-			return err
-		}
+	return d.a.eachPage(ctx, d.root, func(page *s3.ListObjectsV2Output) error {
 		for _, o := range page.Contents {
 			do(unescape(page, o.Key), aws.ToTime(o.LastModified))
 		}
-		if !aws.ToBool(page.IsTruncated) {
-			return nil
-		}
-		token = aws.ToString(page.NextContinuationToken)
-	}
+		return nil
+	})
 }
 
 // begun is an upload that a server knows.

@@ -22,7 +22,7 @@ const noETag = `"00000000000000000000000000000000"`
 
 // write sends one request that changes something.
 func (d *doctor) write(ctx context.Context, limit time.Duration, do func(ctx context.Context) error) error {
-	if err := alive(ctx); err != nil {
+	if err := backends.Alive(ctx); err != nil {
 		return err
 	}
 	return once(background(ctx), limit, do)

@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
-	"fmt"
 	"net"
 	"net/http"
 
@@ -203,25 +202,4 @@ func answered(status int) bool { return status >= http.StatusMultipleChoices }
 func isMissing(err error) bool {
 	kind, _ := classify(err)
 	return err != nil && kind == backends.NotExist
-}
-
-// readError is what r said, which is no failure of the store's whatever it looks like, and why ctx
-// is done if it is: often the first is only a consequence of the second.
-func readError(ctx context.Context, err error) error {
-	if done := alive(ctx); done != nil && !errors.Is(err, context.Cause(ctx)) {
-		err = fmt.Errorf("%w: %w", context.Cause(ctx), err)
-	}
-	return fault(backends.Internal, err)
-}
-
-// alive returns an error once ctx is done, that matches ctx.Err and its cause.
-func alive(ctx context.Context) error {
-	err := ctx.Err()
-	if err == nil {
-		return nil
-	}
-	if cause := context.Cause(ctx); cause != err { //nolint:errorlint // the same value or another
-		err = fmt.Errorf("%w: %w", err, cause)
-	}
-	return fault(backends.Internal, err)
 }

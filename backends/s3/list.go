@@ -177,6 +177,23 @@ func (a *Adapter) pageWith(
 	return page, err
 }
 
+// eachPage calls do with all pages of what begins with prefix, folders or not.
+func (a *Adapter) eachPage(ctx context.Context, prefix string, do func(page *s3.ListObjectsV2Output) error) error {
+	for token := ""; ; {
+		page, err := a.keys(ctx, prefix, token, pageSize)
+		if err != nil {
+			return err
+		}
+		if err := do(page); err != nil {
+			return err
+		}
+		if !aws.ToBool(page.IsTruncated) {
+			return nil
+		}
+		token = aws.ToString(page.NextContinuationToken)
+	}
+}
+
 // unescape decodes a key of a page, if the server encoded them: it says so.
 func unescape(page *s3.ListObjectsV2Output, s *string) string { return decode(page.EncodingType, s) }
 

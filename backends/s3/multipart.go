@@ -209,7 +209,7 @@ func (m *multipart) sendPart(number int32, p *part) (*string, error) {
 	select {
 	case <-m.ready:
 	case <-m.ctx.Done():
-		return nil, alive(m.ctx)
+		return nil, backends.Alive(m.ctx)
 	}
 	if m.begun != nil {
 		return nil, m.begun
@@ -269,7 +269,7 @@ func (m *multipart) crc() uint32 {
 
 // complete publishes the object.
 func (m *multipart) complete() (backends.Object, error) {
-	if err := alive(m.upload.ctx); err != nil {
+	if err := backends.Alive(m.upload.ctx); err != nil {
 		return backends.Object{}, err
 	}
 	a := m.adapter

@@ -86,7 +86,7 @@ func (u *upload) fill(p *part, limit int64) (ended bool, err error) {
 			return true, nil
 		}
 		if err != nil {
-			return false, readError(u.ctx, err)
+			return false, backends.ReadError(u.ctx, err)
 		}
 	}
 	return false, nil
@@ -106,20 +106,6 @@ func (b *body) Read(p []byte) (int, error) {
 	n := copy(p, b.part.at(b.offset, b.part.size))
 	b.offset += int64(n)
 	return n, nil
-}
-
-// WriteTo implements io.WriterTo.
-func (b *body) WriteTo(w io.Writer) (int64, error) {
-	var sum int64
-	for b.offset < b.part.size {
-		n, err := w.Write(b.part.at(b.offset, b.part.size))
-		b.offset += int64(n)
-		sum += int64(n)
-		if err != nil {
-			return sum, err
-		}
-	}
-	return sum, nil
 }
 
 var errSeek = errors.New("s3: seek before the beginning")
@@ -149,7 +135,7 @@ func (u *upload) alive() error {
 		}
 	default:
 	}
-	return alive(u.ctx)
+	return backends.Alive(u.ctx)
 }
 
 // admit waits for the answer whether the key is a folder.

@@ -88,15 +88,15 @@ func (u *upload) run() (backends.Object, error) {
 		// It will take a while, in which the upload can begin: later it would keep a part waiting.
 		m.begin()
 		if lease, err = a.Memory.Reserve(u.ctx, size); err != nil {
-			return m.run(&part{}, true, alive(u.ctx))
+			return m.run(&part{}, true, backends.Alive(u.ctx))
 		}
 	}
-	if first.lease == nil {
-		first.lease = lease
-		first.write(head.head)
-	} else {
+	if first.lease != nil {
 		lease.Adopt(first.lease)
-		first.lease = lease
+	}
+	first.lease = lease
+	if first.size == 0 {
+		first.write(head.head)
 	}
 	ended, err = u.fill(first, size)
 	if !m.hasBegun && (err != nil || ended) {
@@ -113,18 +113,14 @@ func (u *upload) whole(p *part, err error) (backends.Object, error) {
 		err = u.admit()
 	}
 	if err == nil {
-		err = alive(u.ctx) // from here on there is no way back
+		err = backends.Alive(u.ctx) // from here on there is no way back
 	}
 	if err != nil {
 		return backends.Object{}, err
 	}
 	a := u.adapter
-	in := &s3.PutObjectInput{
-		Bucket: &a.Bucket, Key: aws.String(a.full(u.key)), ContentLength: aws.Int64(p.size),
-		ContentType: optional(u.options.ContentType), Metadata: u.metadata(),
-		StorageClass: a.class(), ServerSideEncryption: a.sse(), SSEKMSKeyId: a.kmsKey(), BucketKeyEnabled: a.bucketKey(),
-		ACL: a.acl(), Tagging: a.tags(), RequestPayer: a.payer(),
-	}
+	in := a.newObject(u.key, p.size, u.metadata())
+	in.ContentType = optional(u.options.ContentType)
 	if a.Profile.Checksums {
 		in.ChecksumCRC32 = aws.String(header(p.crc))
 	}
@@ -132,16 +128,30 @@ func (u *upload) whole(p *part, err error) (backends.Object, error) {
 	patience := sending(p.size)
 	etag, err := u.publish(patience, func(ctx context.Context) (*string, error) {
 		in.Body = &body{part: p}
-		out, err := a.client.PutObject(ctx, in, unsignedPayload)
-		if err != nil {
-			return nil, err
-		}
-		return version(out.ETag)
+		return a.putObject(ctx, in, unsignedPayload)
 	})
 	if err != nil {
 		return backends.Object{}, err
 	}
 	return u.object(etag), nil
+}
+
+// newObject asks for an object of one request with what the configuration says of new objects.
+func (a *Adapter) newObject(key string, size int64, metadata map[string]string) *s3.PutObjectInput {
+	return &s3.PutObjectInput{
+		Bucket: &a.Bucket, Key: aws.String(a.full(key)), ContentLength: &size, Metadata: metadata,
+		StorageClass: a.class(), ServerSideEncryption: a.sse(), SSEKMSKeyId: a.kmsKey(), BucketKeyEnabled: a.bucketKey(),
+		ACL: a.acl(), Tagging: a.tags(), RequestPayer: a.payer(),
+	}
+}
+
+// putObject sends it, and returns the ETag of what is there then.
+func (a *Adapter) putObject(ctx context.Context, in *s3.PutObjectInput, o ...func(*s3.Options)) (*string, error) {
+	out, err := a.client.PutObject(ctx, in, o...)
+	if err != nil {
+		return nil, err
+	}
+	return version(out.ETag)
 }
 
 // unsignedPayload leaves the content out of the signature: its CRC is in it, and to hash it with

@@ -11,6 +11,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"github.com/sluice-ftp/sluice/backends"
 )
 
 // record says in the bucket that an upload in parts is ours, from before it begins until it has
@@ -62,7 +64,7 @@ func (a *Adapter) startParts(ctx context.Context, token string, in *s3.CreateMul
 	defer cancel()
 	err := r.write(asked, a)
 	if err == nil {
-		err = alive(ctx)
+		err = backends.Alive(ctx)
 	}
 	if err != nil {
 		return r, err
@@ -167,14 +169,18 @@ func (a *Adapter) countParts(ctx context.Context, full, id string) (int, error) 
 	return len(out.Parts), nil
 }
 
-// writePrivate and readPrivate are for small things that the package keeps for itself.
+// privateObject asks for one of the small things that the package keeps for itself.
+func (a *Adapter) privateObject(name string, content []byte) *s3.PutObjectInput {
+	return &s3.PutObjectInput{
+		Bucket: &a.Bucket, Key: &name, Body: bytes.NewReader(content), ContentLength: aws.Int64(int64(len(content))),
+		ContentType: aws.String(recordType), RequestPayer: a.payer(),
+		ServerSideEncryption: a.sse(), SSEKMSKeyId: a.kmsKey(), BucketKeyEnabled: a.bucketKey(),
+	}
+}
+
 func (a *Adapter) writePrivate(ctx context.Context, p patience, name string, content []byte) error {
 	return retry(ctx, p, func(ctx context.Context) error {
-		_, err := a.client.PutObject(ctx, &s3.PutObjectInput{
-			Bucket: &a.Bucket, Key: &name, Body: bytes.NewReader(content), ContentLength: aws.Int64(int64(len(content))),
-			ContentType: aws.String(recordType), RequestPayer: a.payer(),
-			ServerSideEncryption: a.sse(), SSEKMSKeyId: a.kmsKey(), BucketKeyEnabled: a.bucketKey(),
-		})
+		_, err := a.client.PutObject(ctx, a.privateObject(name, content))
 		return err
 	})
 }
@@ -184,16 +190,9 @@ func (a *Adapter) writePrivate(ctx context.Context, p patience, name string, con
 func (a *Adapter) publishPrivate(ctx context.Context, name, nonce string, content []byte) error {
 	w := &writing{adapter: a, full: name, token: nonce, ifAbsent: true, patience: asking}
 	w.do = func(ctx context.Context) (*string, error) {
-		out, err := a.client.PutObject(ctx, &s3.PutObjectInput{
-			Bucket: &a.Bucket, Key: &name, Body: bytes.NewReader(content), ContentLength: aws.Int64(int64(len(content))),
-			ContentType: aws.String(recordType), IfNoneMatch: aws.String("*"), RequestPayer: a.payer(),
-			Metadata:             map[string]string{metaToken: nonce},
-			ServerSideEncryption: a.sse(), SSEKMSKeyId: a.kmsKey(), BucketKeyEnabled: a.bucketKey(),
-		})
-		if err != nil {
-			return nil, err
-		}
-		return version(out.ETag)
+		in := a.privateObject(name, content)
+		in.IfNoneMatch, in.Metadata = aws.String("*"), map[string]string{metaToken: nonce}
+		return a.putObject(ctx, in)
 	}
 	_, err := w.publish(ctx)
 	return err

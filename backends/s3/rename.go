@@ -130,15 +130,24 @@ func (a *Adapter) mayRename(ctx context.Context, from, to string) error {
 	})
 }
 
-// announce writes the intent, unless there is one for the same target.
-func (a *Adapter) announce(ctx context.Context, name string, in *intent) error {
+// encode is the intent as it is written next.
+func (in *intent) encode() ([]byte, error) {
 	in.Nonce = rand.Text()
 	content, err := json.Marshal(in)
 	if err != nil {
-		return fmt.Errorf("s3: intent: %w", err)
+		return nil, fmt.Errorf("s3: intent: %w", err)
 	}
+	return content, nil
+}
+
+// announce writes the intent, unless there is one for the same target.
+func (a *Adapter) announce(ctx context.Context, name string, in *intent) error {
 	if !a.Profile.ConditionalPut {
-		return a.writePrivate(ctx, asking, name, content)
+		return a.rewrite(ctx, name, in)
+	}
+	content, err := in.encode()
+	if err != nil {
+		return err
 	}
 	return a.publishPrivate(ctx, name, in.Nonce, content)
 }
@@ -275,11 +284,11 @@ func (m *move) remove(ctx context.Context, full string) error {
 	return m.adapter.deleteVersion(ctx, full, m.copied[full])
 }
 
+// rewrite writes the intent as it is now.
 func (a *Adapter) rewrite(ctx context.Context, name string, in *intent) error {
-	in.Nonce = rand.Text()
-	content, err := json.Marshal(in)
+	content, err := in.encode()
 	if err != nil {
-		return fmt.Errorf("s3: intent: %w", err)
+		return err
 	}
 	return a.writePrivate(ctx, asking, name, content)
 }
@@ -327,23 +336,13 @@ func parallel(ctx context.Context, keys []string, do func(ctx context.Context, k
 
 // each calls do with the names in the bucket that begin with prefix, a page at a time.
 func (a *Adapter) each(ctx context.Context, prefix string, do func(keys []string) error) error {
-	for token := ""; ; {
-		page, err := a.keys(ctx, prefix, token, pageSize)
-		if err != nil {
-			return err
-		}
+	return a.eachPage(ctx, prefix, func(page *s3.ListObjectsV2Output) error {
 		keys := make([]string, 0, len(page.Contents))
 		for _, o := range page.Contents {
 			keys = append(keys, unescape(page, o.Key))
 		}
-		if err := do(keys); err != nil {
-			return err
-		}
-		if !aws.ToBool(page.IsTruncated) {
-			return nil
-		}
-		token = aws.ToString(page.NextContinuationToken)
-	}
+		return do(keys)
+	})
 }
 
 // sweepRename finishes a rename whose process has gone.

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"time"
+
+	"github.com/sluice-ftp/sluice/backends"
 )
 
 // patience says how long a call is tried.
@@ -63,7 +65,7 @@ func pause(ctx context.Context, d time.Duration) error {
 	case <-t.C:
 		return nil
 	case <-ctx.Done():
-		return alive(ctx)
+		return backends.Alive(ctx)
 	}
 }
 
@@ -81,5 +83,5 @@ func cancelled(ctx context.Context, err error) error {
 	if err == nil || ctx.Err() == nil {
 		return err
 	}
-	return fmt.Errorf("%w: %w", alive(ctx), err)
+	return fmt.Errorf("%w: %w", backends.Alive(ctx), err)
 }

@@ -198,7 +198,7 @@ func (a *Adapter) begin(ctx context.Context, keys ...string) error {
 			return fault(backends.InvalidName, errTooLong)
 		}
 	}
-	return alive(ctx)
+	return backends.Alive(ctx)
 }
 
 // full is the object's name in the bucket, folder that of the folder's placeholder, which every key

@@ -13,8 +13,8 @@ import (
 )
 
 // Sweep ends what processes left behind that were killed longer than StaleAfter ago: uploads in parts,
-// and renames of folders, those after an hour. What is not ours, or may still be alive, is never touched. It may run in any
-// number of replicas at once. Its clock is the store's.
+// and renames of folders, those after an hour. What is not ours, or may still be alive, is never
+// touched. It may run in any number of replicas at once. Its clock is the store's.
 func (a *Adapter) Sweep(ctx context.Context) error {
 	var errs []error
 	for _, kind := range []struct {
@@ -38,11 +38,7 @@ func (a *Adapter) Sweep(ctx context.Context) error {
 // stale calls do for everything below prefix that was last written longer than age ago, with the
 // store's time.
 func (a *Adapter) stale(ctx context.Context, prefix string, age time.Duration, do func(name string, now time.Time)) error {
-	for token := ""; ; {
-		page, err := a.keys(ctx, prefix, token, pageSize)
-		if err != nil {
-			return err
-		}
+	return a.eachPage(ctx, prefix, func(page *s3.ListObjectsV2Output) error {
 		now := storeTime(page)
 		for _, o := range page.Contents {
 			if err := ctx.Err(); err != nil {
@@ -52,11 +48,8 @@ func (a *Adapter) stale(ctx context.Context, prefix string, age time.Duration, d
 				do(unescape(page, o.Key), now)
 			}
 		}
-		if !aws.ToBool(page.IsTruncated) {
-			return nil
-		}
-		token = aws.ToString(page.NextContinuationToken)
-	}
+		return nil
+	})
 }
 
 // storeTime is what the store's clock said when it answered.
