@@ -37,8 +37,8 @@ const (
 	ioBuffer = 16 << 10
 )
 
-// newClient makes the one client of an adapter, and a function that ends its idle connections.
-func newClient(ctx context.Context, c Config) (*s3.Client, func(), error) {
+// newClient makes the one client of an adapter, and its transport.
+func newClient(ctx context.Context, c Config) (*s3.Client, *http.Transport, error) {
 	if err := CheckEndpoint(c.Endpoint, c.AllowHTTP); err != nil {
 		return nil, nil, fmt.Errorf("s3: endpoint: %w", err)
 	}
@@ -73,7 +73,7 @@ func newClient(ctx context.Context, c Config) (*s3.Client, func(), error) {
 			c.Log.Debug("from the SDK", "text", fmt.Sprintf(format, v...))
 		})
 	})
-	return client, transport.CloseIdleConnections, nil
+	return client, transport, nil
 }
 
 // CheckEndpoint refuses what cannot be an endpoint. "" is Amazon's.

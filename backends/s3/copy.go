@@ -85,7 +85,7 @@ func (a *Adapter) copyAs(
 	if err != nil {
 		return backends.Object{}, err
 	}
-	return backends.Object{Key: to, Size: from.Size, ModTime: from.ModTime, Version: aws.ToString(etag)}, nil
+	return backends.Object{Key: to, Size: from.Size, ModTime: from.ModTime, Version: etag}, nil
 }
 
 // objectCopy is one object being copied.
@@ -99,7 +99,7 @@ type objectCopy struct {
 	metadata map[string]string
 }
 
-func (c *objectCopy) run(ctx context.Context) (etag *string, err error) {
+func (c *objectCopy) run(ctx context.Context) (etag string, err error) {
 	a := c.adapter
 	switch {
 	case c.from.Size <= a.maxCopy && (!c.ifAbsent || a.Profile.ConditionalCopy):
@@ -107,13 +107,13 @@ func (c *objectCopy) run(ctx context.Context) (etag *string, err error) {
 	case c.from.Size == 0:
 		return c.empty(ctx)
 	case !a.Profile.PartCopy:
-		return nil, fault(backends.Unsupported, nil)
+		return "", fault(backends.Unsupported, nil)
 	}
 	return c.parts(ctx)
 }
 
 // publish makes the copy visible by do.
-func (c *objectCopy) publish(ctx context.Context, p patience, do func(ctx context.Context) (*string, error)) (*string, error) {
+func (c *objectCopy) publish(ctx context.Context, p patience, do func(ctx context.Context) (string, error)) (string, error) {
 	w := &writing{
 		adapter: c.adapter, full: c.adapter.full(c.to), token: c.token, ifAbsent: c.ifAbsent, patience: p, do: do,
 	}
@@ -137,7 +137,7 @@ func (c *objectCopy) absent() *string {
 }
 
 // whole copies by one request.
-func (c *objectCopy) whole(ctx context.Context) (*string, error) {
+func (c *objectCopy) whole(ctx context.Context) (string, error) {
 	a := c.adapter
 	in := &s3.CopyObjectInput{
 		Bucket: &a.Bucket, Key: aws.String(a.full(c.to)), CopySource: c.source(), CopySourceIfMatch: &c.from.Version,
@@ -148,29 +148,32 @@ func (c *objectCopy) whole(ctx context.Context) (*string, error) {
 		StorageClass: a.class(), ServerSideEncryption: a.sse(), SSEKMSKeyId: a.kmsKey(), BucketKeyEnabled: a.bucketKey(),
 		ACL: a.acl(),
 	}
-	return c.publish(ctx, copying, func(ctx context.Context) (*string, error) {
+	return c.publish(ctx, copying, func(ctx context.Context) (string, error) {
 		out, err := a.client.CopyObject(ctx, in)
 		if err != nil {
-			return nil, err
+			return "", err
 		}
 		if out.CopyObjectResult == nil {
-			return nil, errNoVersion
+			return "", errNoVersion
 		}
 		return version(out.CopyObjectResult.ETag)
 	})
 }
 
 // empty writes an object of no bytes: there is nothing to copy parts of.
-func (c *objectCopy) empty(ctx context.Context) (*string, error) {
+func (c *objectCopy) empty(ctx context.Context) (string, error) {
 	a := c.adapter
-	in := a.newObject(c.to, 0, c.metadata)
-	in.ContentType, in.IfNoneMatch = c.head.ContentType, c.absent()
-	return c.publish(ctx, asking, func(ctx context.Context) (*string, error) { return a.putObject(ctx, in) })
+	h := a.newObject(c.metadata)
+	set(h, "Content-Type", aws.ToString(c.head.ContentType))
+	set(h, "If-None-Match", aws.ToString(c.absent()))
+	return c.publish(ctx, asking, func(ctx context.Context) (string, error) {
+		return a.writeSmall(ctx, a.full(c.to), h, nil)
+	})
 }
 
 // parts copies in parts, several at once. It is also the way to copy if nothing is there on a server
 // that only knows conditions for uploads.
-func (c *objectCopy) parts(ctx context.Context) (etag *string, err error) {
+func (c *objectCopy) parts(ctx context.Context) (etag string, err error) {
 	a := c.adapter
 	in := a.newUpload(c.to, c.metadata)
 	in.ContentType, in.ContentEncoding, in.ContentLanguage = c.head.ContentType, c.head.ContentEncoding, c.head.ContentLanguage
@@ -180,11 +183,11 @@ func (c *objectCopy) parts(ctx context.Context) (etag *string, err error) {
 	record, err := a.startParts(ctx, c.token, in)
 	defer func() { a.endUpload(ctx, record, err == nil) }()
 	if err != nil {
-		return nil, err
+		return "", err
 	}
 	parts, err := c.copyParts(ctx, record)
 	if err != nil {
-		return nil, err
+		return "", err
 	}
 	done := &s3.CompleteMultipartUploadInput{
 		Bucket: &a.Bucket, Key: aws.String(a.full(c.to)), UploadId: &record.UploadID, IfNoneMatch: c.absent(),
@@ -193,10 +196,10 @@ func (c *objectCopy) parts(ctx context.Context) (etag *string, err error) {
 	if a.Profile.ObjectSize {
 		done.MpuObjectSize = &c.from.Size
 	}
-	return c.publish(ctx, finishing, func(ctx context.Context) (*string, error) {
+	return c.publish(ctx, finishing, func(ctx context.Context) (string, error) {
 		out, err := a.client.CompleteMultipartUpload(ctx, done)
 		if err != nil {
-			return nil, err
+			return "", err
 		}
 		return version(out.ETag)
 	})

@@ -4,11 +4,9 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net/http"
 	"strings"
 	"time"
-
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/sluice-ftp/sluice/backends"
 )
@@ -36,23 +34,29 @@ type cursor struct {
 	failed int           // bodies that broke since the last byte
 }
 
-// open asks for what is left.
-func (c *cursor) open() (*s3.GetObjectOutput, error) {
-	out, err := c.adapter.get(c.ctx, c.full, span(c.offset, c.end), c.version)
+// open asks for what is left, and returns what the store says of the object.
+func (c *cursor) open() (http.Header, error) {
+	resp, err := c.adapter.get(c.ctx, c.full, span(c.offset, c.end), c.version)
 	if err != nil {
 		return nil, err
 	}
-	if c.offset > 0 || c.end >= 0 {
-		if !strings.HasPrefix(aws.ToString(out.ContentRange), fmt.Sprintf("bytes %d-", c.offset)) {
-			_ = out.Body.Close()
-			return nil, fault(backends.Unavailable, errIgnored)
+	switch {
+	case resp.ContentLength < 0:
+		err = errNoLength
+	case c.offset > 0 || c.end >= 0:
+		if !strings.HasPrefix(resp.Header.Get("Content-Range"), fmt.Sprintf("bytes %d-", c.offset)) {
+			err = errIgnored
 		}
 	}
-	c.body, c.left = out.Body, aws.ToInt64(out.ContentLength)
+	if err != nil {
+		_ = resp.Body.Close()
+		return nil, fault(backends.Unavailable, err)
+	}
+	c.body, c.left = resp.Body, resp.ContentLength
 	if c.left == 0 {
 		c.drop()
 	}
-	return out, nil
+	return resp.Header, nil
 }
 
 // span writes a range of bytes as HTTP does (RFC 9110, section 14.1.2); an end below 0 is the object's.

@@ -141,9 +141,9 @@ func (d *doctor) now() time.Time { return time.Now().Add(d.greeting.skew) }
 
 // eachObject calls do for the objects of all doctors.
 func (d *doctor) eachObject(ctx context.Context, do func(key string, written time.Time)) error {
-	return d.a.eachPage(ctx, d.root, func(page *s3.ListObjectsV2Output) error {
-		for _, o := range page.Contents {
-			do(unescape(page, o.Key), aws.ToTime(o.LastModified))
+	return d.a.eachPage(ctx, d.root, func(page *page) error {
+		for _, o := range page.objects {
+			do(o.Key, o.ModTime)
 		}
 		return nil
 	})
@@ -171,12 +171,12 @@ func (d *doctor) findUploads(ctx context.Context, prefix string) ([]begun, error
 			return all, err
 		}
 		for _, u := range out.Uploads {
-			key := decode(out.EncodingType, u.Key)
+			key := unescape(out.EncodingType, u.Key)
 			all = append(all, begun{opened{key, aws.ToString(u.UploadId)}, aws.ToTime(u.Initiated)})
 		}
 		if !aws.ToBool(out.IsTruncated) || out.NextKeyMarker == nil {
 			return all, nil
 		}
-		in.KeyMarker, in.UploadIdMarker = aws.String(decode(out.EncodingType, out.NextKeyMarker)), out.NextUploadIdMarker
+		in.KeyMarker, in.UploadIdMarker = aws.String(unescape(out.EncodingType, out.NextKeyMarker)), out.NextUploadIdMarker
 	}
 }

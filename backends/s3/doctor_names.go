@@ -63,13 +63,10 @@ func (d *doctor) listed(ctx context.Context, prefix, delimiter string) (keys, pr
 	if err != nil {
 		return nil, nil, err
 	}
-	for _, o := range page.Contents {
-		keys = append(keys, unescape(page, o.Key))
+	for _, o := range page.objects {
+		keys = append(keys, o.Key)
 	}
-	for _, p := range page.CommonPrefixes {
-		prefixes = append(prefixes, unescape(page, p.Prefix))
-	}
-	return keys, prefixes, nil
+	return keys, page.folders, nil
 }
 
 // folderBesideFile: in a bucket a and a/b may both be; not where folders are those of a disk.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
@@ -19,6 +20,11 @@ import (
 
 // noETag is the version of no object.
 const noETag = `"00000000000000000000000000000000"`
+
+// unsignedPayload has the SDK leave the content out of the signature, as uploads do.
+func unsignedPayload(o *s3.Options) {
+	o.APIOptions = append(o.APIOptions, v4.SwapComputePayloadSHA256ForUnsignedPayloadMiddleware)
+}
 
 // write sends one request that changes something.
 func (d *doctor) write(ctx context.Context, limit time.Duration, do func(ctx context.Context) error) error {

@@ -21,6 +21,7 @@ var (
 	errShort     = errors.New("the store sent less than it announced")
 	errStalled   = errors.New("the store sent nothing for a while")
 	errNoVersion = errors.New("the store gave no ETag")
+	errNoLength  = errors.New("the store did not say how long the object is")
 	errNoUpload  = errors.New("the store gave no upload id")
 	errOccupied  = errors.New("another object has come to the new place of one of them, which stays at its old one")
 	errIgnored   = errors.New("the store, or something before it, ignored the range that was asked for")

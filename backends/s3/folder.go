@@ -38,12 +38,11 @@ func (a *Adapter) mkdir(ctx context.Context, dir string) error {
 
 // keep writes the placeholder of a folder; one that is there already does no harm.
 func (a *Adapter) keep(ctx context.Context, dir string) error {
+	h := a.encrypted()
+	h.Set("Content-Type", folderType)
+	set(h, "X-Amz-Acl", a.ACL)
 	return retry(ctx, asking, func(ctx context.Context) error {
-		_, err := a.client.PutObject(ctx, &s3.PutObjectInput{
-			Bucket: &a.Bucket, Key: aws.String(a.folder(dir)), ContentType: aws.String(folderType),
-			ContentLength: aws.Int64(0), RequestPayer: a.payer(),
-			ServerSideEncryption: a.sse(), SSEKMSKeyId: a.kmsKey(), BucketKeyEnabled: a.bucketKey(), ACL: a.acl(),
-		})
+		_, err := a.writeSmall(ctx, a.folder(dir), h, nil)
 		return err
 	})
 }
@@ -63,10 +62,10 @@ func (a *Adapter) leave(ctx context.Context, full string, remove func(ctx contex
 	if err != nil {
 		return err
 	}
-	if len(page.Contents) > 0 && unescape(page, page.Contents[0].Key) == a.folder(dir) {
+	if len(page.objects) > 0 && page.objects[0].Key == a.folder(dir) {
 		return remove(ctx) // it has a placeholder
 	}
-	if len(page.Contents) == 1 {
+	if len(page.objects) == 1 {
 		if err := a.keep(ctx, dir); err != nil {
 			return err
 		}
@@ -103,12 +102,12 @@ func (a *Adapter) rmdir(ctx context.Context, dir string) error {
 		return err
 	}
 	switch {
-	case len(page.Contents) == 0:
+	case len(page.objects) == 0:
 		if _, err := a.head(ctx, dir); err != nil {
 			return err
 		}
 		return fault(backends.NotDir, nil)
-	case len(page.Contents) > 1 || unescape(page, page.Contents[0].Key) != a.folder(dir):
+	case len(page.objects) > 1 || page.objects[0].Key != a.folder(dir):
 		return fault(backends.NotEmpty, nil)
 	}
 	return a.leave(ctx, a.folder(dir), func(ctx context.Context) error { return a.delete(ctx, a.folder(dir)) })

@@ -1,13 +1,48 @@
 package s3
 
 import (
+	"net/http"
 	"net/url"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 )
 
-// What the configuration says of every new object and of every request, as the SDK wants it.
+// What the configuration says of every new object and of every request: as a header, and as the SDK
+// wants it.
+
+// headerCRC is that of a checksum of the content: a CRC-32 in base64, big-endian.
+const headerCRC = "X-Amz-Checksum-Crc32"
+
+// newObject is the header of an object that is written with one request:
+// https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html
+func (a *Adapter) newObject(metadata map[string]string) http.Header {
+	h := a.encrypted()
+	set(h, "X-Amz-Storage-Class", a.StorageClass)
+	set(h, "X-Amz-Acl", a.ACL)
+	set(h, "X-Amz-Tagging", aws.ToString(a.tags()))
+	for name, value := range metadata {
+		h.Set("X-Amz-Meta-"+name, value)
+	}
+	return h
+}
+
+func (a *Adapter) encrypted() http.Header {
+	h := make(http.Header)
+	set(h, "X-Amz-Server-Side-Encryption", a.SSE)
+	set(h, "X-Amz-Server-Side-Encryption-Aws-Kms-Key-Id", a.KMSKeyID)
+	if a.bucketKey() != nil {
+		h.Set("X-Amz-Server-Side-Encryption-Bucket-Key-Enabled", "true")
+	}
+	return h
+}
+
+// set sets a field, unless value is "".
+func set(h http.Header, name, value string) {
+	if value != "" {
+		h.Set(name, value)
+	}
+}
 
 func (a *Adapter) payer() types.RequestPayer {
 	if a.RequestPayer {

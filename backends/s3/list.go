@@ -3,12 +3,7 @@ package s3
 import (
 	"context"
 	"iter"
-	"net/url"
 	"strings"
-
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"github.com/sluice-ftp/sluice/backends"
 )
@@ -42,8 +37,8 @@ func (a *Adapter) list(ctx context.Context, dir string, o backends.ListOptions, 
 		if p.err != nil {
 			return p.err
 		}
-		if next = nil; aws.ToBool(p.page.IsTruncated) {
-			next = l.fetch(ctx, aws.ToString(p.page.NextContinuationToken))
+		if next = nil; p.page.truncated {
+			next = l.fetch(ctx, p.page.token)
 		}
 		if !l.yield(p.page, yield) {
 			cancel()
@@ -65,7 +60,7 @@ type listing struct {
 }
 
 type fetched struct {
-	page *s3.ListObjectsV2Output
+	page *page
 	err  error
 }
 
@@ -91,24 +86,15 @@ func (l *listing) exists(ctx context.Context) error {
 }
 
 // yield passes on the entries of a page: objects and folders, each in order, merged.
-func (l *listing) yield(page *s3.ListObjectsV2Output, yield func(backends.Object, error) bool) bool {
-	objects, folders := page.Contents, page.CommonPrefixes
-	var object, folder string // the next of each
+func (l *listing) yield(p *page, yield func(backends.Object, error) bool) bool {
+	objects, folders := p.objects, p.folders
 	for len(objects) > 0 || len(folders) > 0 {
 		l.found = true
-		if object == "" && len(objects) > 0 {
-			object = unescape(page, objects[0].Key)
-		}
-		if folder == "" && len(folders) > 0 {
-			folder = unescape(page, folders[0].Prefix)
-		}
 		var obj backends.Object
-		if len(folders) == 0 || len(objects) > 0 && object < folder {
-			obj = l.object(object, &objects[0])
-			object, objects = "", objects[1:]
+		if len(folders) == 0 || len(objects) > 0 && objects[0].Key < folders[0] {
+			obj, objects = l.object(objects[0]), objects[1:]
 		} else {
-			obj = l.subfolder(folder)
-			folder, folders = "", folders[1:]
+			obj, folders = l.subfolder(folders[0]), folders[1:]
 		}
 		if obj.Key != "" && !yield(obj, nil) {
 			return false
@@ -119,14 +105,13 @@ func (l *listing) yield(page *s3.ListObjectsV2Output, yield func(backends.Object
 
 // object and subfolder describe an entry; the zero object is one that is not to be shown: the
 // folder's own placeholder, what is ours, and a name that no client could use.
-func (l *listing) object(full string, o *types.Object) backends.Object {
-	key, ok := l.key(full)
+func (l *listing) object(o backends.Object) backends.Object {
+	key, ok := l.key(o.Key)
 	if !ok {
 		return backends.Object{}
 	}
-	return backends.Object{
-		Key: key, Size: aws.ToInt64(o.Size), ModTime: aws.ToTime(o.LastModified), Version: aws.ToString(o.ETag),
-	}
+	o.Key = key
+	return o
 }
 
 func (l *listing) subfolder(full string) backends.Object {
@@ -147,63 +132,36 @@ func (l *listing) key(full string) (string, bool) {
 }
 
 // keys lists what begins with prefix, folders or not.
-func (a *Adapter) keys(ctx context.Context, prefix, token string, n int32) (*s3.ListObjectsV2Output, error) {
+func (a *Adapter) keys(ctx context.Context, prefix, token string, n int) (*page, error) {
 	return a.page(ctx, prefix, "", token, n)
 }
 
-// page asks for one page of a listing. Keys come percent-encoded where the server can do that:
-// XML has no way to write some of the characters that they may have.
-func (a *Adapter) page(ctx context.Context, prefix, delimiter, token string, n int32) (*s3.ListObjectsV2Output, error) {
+// page asks for one page of a listing.
+func (a *Adapter) page(ctx context.Context, prefix, delimiter, token string, n int) (*page, error) {
 	return a.pageWith(ctx, asking, prefix, delimiter, token, n)
 }
 
-func (a *Adapter) pageWith(
-	ctx context.Context, p patience, prefix, delimiter, token string, n int32,
-) (page *s3.ListObjectsV2Output, err error) {
-	in := &s3.ListObjectsV2Input{
-		Bucket: &a.Bucket, Prefix: &prefix, MaxKeys: &n, RequestPayer: a.payer(),
-		EncodingType: types.EncodingTypeUrl,
-	}
-	if delimiter != "" {
-		in.Delimiter = &delimiter
-	}
-	if token != "" {
-		in.ContinuationToken = &token
-	}
+func (a *Adapter) pageWith(ctx context.Context, p patience, prefix, delimiter, token string, n int) (found *page, err error) {
 	err = retry(ctx, p, func(ctx context.Context) error {
-		page, err = a.client.ListObjectsV2(ctx, in)
+		found, err = a.hot.list(ctx, prefix, delimiter, token, n)
 		return err
 	})
-	return page, err
+	return found, err
 }
 
 // eachPage calls do with all pages of what begins with prefix, folders or not.
-func (a *Adapter) eachPage(ctx context.Context, prefix string, do func(page *s3.ListObjectsV2Output) error) error {
+func (a *Adapter) eachPage(ctx context.Context, prefix string, do func(p *page) error) error {
 	for token := ""; ; {
-		page, err := a.keys(ctx, prefix, token, pageSize)
+		p, err := a.keys(ctx, prefix, token, pageSize)
 		if err != nil {
 			return err
 		}
-		if err := do(page); err != nil {
+		if err := do(p); err != nil {
 			return err
 		}
-		if !aws.ToBool(page.IsTruncated) {
+		if !p.truncated {
 			return nil
 		}
-		token = aws.ToString(page.NextContinuationToken)
+		token = p.token
 	}
-}
-
-// unescape decodes a key of a page, if the server encoded them: it says so.
-func unescape(page *s3.ListObjectsV2Output, s *string) string { return decode(page.EncodingType, s) }
-
-func decode(encoding types.EncodingType, s *string) string {
-	if encoding != types.EncodingTypeUrl {
-		return aws.ToString(s)
-	}
-	decoded, err := url.QueryUnescape(aws.ToString(s))
-	if err != nil {
-		return aws.ToString(s)
-	}
-	return decoded
 }

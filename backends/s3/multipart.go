@@ -3,7 +3,10 @@ package s3
 import (
 	"cmp"
 	"context"
+	"net/http"
+	"net/url"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -78,7 +81,7 @@ type sent struct {
 	number int32
 	size   int64
 	crc    uint32
-	etag   *string
+	etag   string
 	err    error
 }
 
@@ -205,35 +208,28 @@ func (m *multipart) send(p *part) {
 	}()
 }
 
-func (m *multipart) sendPart(number int32, p *part) (*string, error) {
+func (m *multipart) sendPart(number int32, p *part) (etag string, err error) {
 	select {
 	case <-m.ready:
 	case <-m.ctx.Done():
-		return nil, backends.Alive(m.ctx)
+		return "", backends.Alive(m.ctx)
 	}
 	if m.begun != nil {
-		return nil, m.begun
+		return "", m.begun
 	}
 	a := m.adapter
-	in := &s3.UploadPartInput{
-		Bucket: &a.Bucket, Key: aws.String(a.full(m.key)), UploadId: &m.record.UploadID, PartNumber: &number,
-		ContentLength: aws.Int64(p.size), RequestPayer: a.payer(),
+	r := request{
+		full: a.full(m.key), header: make(http.Header), size: p.size, hash: unsigned,
+		query: url.Values{"partNumber": {strconv.Itoa(int(number))}, "uploadId": {m.record.UploadID}},
 	}
 	if a.Profile.Checksums {
-		in.ChecksumCRC32 = aws.String(header(p.crc))
+		r.header.Set(headerCRC, header(p.crc))
 	}
-	var etag *string
-	err := retry(m.ctx, sending(p.size), func(ctx context.Context) error {
-		in.Body = &body{part: p}
-		out, err := a.client.UploadPart(ctx, in, unsignedPayload)
-		if err == nil {
-			etag = out.ETag
-		}
+	err = retry(m.ctx, sending(p.size), func(ctx context.Context) error {
+		r.body = &body{part: p}
+		etag, err = a.hot.write(ctx, r)
 		return err
 	})
-	if err == nil && etag == nil {
-		err = errNoVersion
-	}
 	return etag, err
 }
 
@@ -246,7 +242,7 @@ func (m *multipart) collect(s sent) {
 		}
 		return
 	}
-	done := types.CompletedPart{PartNumber: &s.number, ETag: s.etag}
+	done := types.CompletedPart{PartNumber: &s.number, ETag: &s.etag}
 	if m.adapter.Profile.Checksums {
 		done.ChecksumCRC32 = aws.String(header(s.crc))
 	}
@@ -284,11 +280,14 @@ func (m *multipart) complete() (backends.Object, error) {
 	if a.Profile.ObjectSize {
 		in.MpuObjectSize = aws.Int64(m.size)
 	}
-	in.IfNoneMatch, in.IfMatch = m.conditions()
-	etag, err := m.publish(finishing, func(ctx context.Context) (*string, error) {
+	if m.options.IfAbsent {
+		in.IfNoneMatch = aws.String("*")
+	}
+	in.IfMatch = optional(m.options.IfVersion)
+	etag, err := m.publish(finishing, func(ctx context.Context) (string, error) {
 		out, err := a.client.CompleteMultipartUpload(ctx, in)
 		if err != nil {
-			return nil, err
+			return "", err
 		}
 		return version(out.ETag)
 	})

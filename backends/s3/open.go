@@ -3,10 +3,8 @@ package s3
 import (
 	"context"
 	"io"
+	"net/http"
 	"time"
-
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/sluice-ftp/sluice/backends"
 	"github.com/sluice-ftp/sluice/backends/pages"
@@ -35,12 +33,11 @@ func (a *Adapter) open(ctx context.Context, key string, o backends.OpenOptions) 
 	r := &reader{adapter: a}
 	ctx, r.cancel = context.WithCancel(ctx)
 	r.cursor = cursor{adapter: a, ctx: ctx, full: a.full(key), version: o.IfVersion, offset: o.Offset, end: -1}
-	out, err := r.cursor.open()
+	header, err := r.cursor.open()
 	switch {
 	case err == nil:
 		r.object = backends.Object{
-			Key: key, Version: aws.ToString(out.ETag), ModTime: modTime(out.Metadata, out.LastModified),
-			Size: o.Offset + aws.ToInt64(out.ContentLength),
+			Key: key, Version: header.Get("ETag"), ModTime: writtenAt(header), Size: o.Offset + r.cursor.left,
 		}
 	case code(err) == "InvalidRange": // what S3 calls also the end of an object
 		r.object, err = a.atEnd(ctx, key, o)
@@ -83,13 +80,14 @@ func (a *Adapter) atEnd(ctx context.Context, key string, o backends.OpenOptions)
 }
 
 // get asks for bytes of an object; span and version may be "". The body lives as long as ctx.
-func (a *Adapter) get(ctx context.Context, full, span, version string) (out *s3.GetObjectOutput, err error) {
+func (a *Adapter) get(ctx context.Context, full, span, version string) (resp *http.Response, err error) {
+	r := request{method: http.MethodGet, full: full, header: make(http.Header)}
+	set(r.header, "Range", span)
+	set(r.header, "If-Match", version)
 	err = retry(ctx, patience{total: asking.total}, func(ctx context.Context) error {
 		ctx, cancel := context.WithCancel(ctx)
 		late := time.AfterFunc(asking.attempt, cancel)
-		out, err = a.client.GetObject(ctx, &s3.GetObjectInput{
-			Bucket: &a.Bucket, Key: &full, Range: optional(span), IfMatch: optional(version), RequestPayer: a.payer(),
-		})
+		resp, err = a.hot.do(ctx, r) //nolint:bodyclose // the cursor does
 		if !late.Stop() && err != nil {
 			err = errStalled
 		}
@@ -98,7 +96,7 @@ func (a *Adapter) get(ctx context.Context, full, span, version string) (out *s3.
 		}
 		return err
 	})
-	return out, err
+	return resp, err
 }
 
 // reader is the content of one version of an object.

@@ -24,13 +24,13 @@ type writing struct {
 	ifVersion string
 
 	// do sends the request and returns the ETag of what is there then.
-	do func(ctx context.Context) (*string, error)
+	do func(ctx context.Context) (string, error)
 
 	doubt bool // an answer was lost
 }
 
 // publish returns the ETag of the object, exactly when it is there.
-func (w *writing) publish(ctx context.Context) (etag *string, err error) {
+func (w *writing) publish(ctx context.Context) (etag string, err error) {
 	ctx = background(ctx)
 	err = retry(ctx, w.patience, func(ctx context.Context) error {
 		if w.doubt {
@@ -55,7 +55,7 @@ func (w *writing) publish(ctx context.Context) (etag *string, err error) {
 
 // look asks whose object is there. known is false if the request may be sent again, because what is
 // there, if anything, is what its conditions want.
-func (w *writing) look(ctx context.Context) (etag *string, known bool, err error) {
+func (w *writing) look(ctx context.Context) (etag string, known bool, err error) {
 	head, err := w.adapter.headAs(ctx, w.full)
 	switch {
 	case isMissing(err):
@@ -64,17 +64,17 @@ func (w *writing) look(ctx context.Context) (etag *string, known bool, err error
 		} else {
 			err = nil
 		}
-		return nil, false, err
+		return "", false, err
 	case err != nil:
-		return nil, false, err
+		return "", false, err
 	case head.Metadata[metaToken] == w.token:
-		return head.ETag, true, nil
+		return aws.ToString(head.ETag), true, nil
 	case w.ifAbsent:
-		return nil, false, fault(backends.Exist, nil)
+		return "", false, fault(backends.Exist, nil)
 	case w.ifVersion != "" && w.ifVersion != aws.ToString(head.ETag):
-		return nil, false, fault(backends.Conflict, nil)
+		return "", false, fault(backends.Conflict, nil)
 	}
-	return nil, false, nil
+	return "", false, nil
 }
 
 // refusal is what a condition that did not hold is called.
@@ -93,9 +93,9 @@ func (w *writing) refusal(err error) error {
 }
 
 // version is what an answer of success has to name: one without did not come from the store.
-func version(etag *string) (*string, error) {
+func version(etag *string) (string, error) {
 	if aws.ToString(etag) == "" {
-		return nil, errNoVersion
+		return "", errNoVersion
 	}
-	return etag, nil
+	return *etag, nil
 }

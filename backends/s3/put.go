@@ -7,10 +7,6 @@ import (
 	"maps"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/aws/signer/v4"
-	"github.com/aws/aws-sdk-go-v2/service/s3"
-
 	"github.com/sluice-ftp/sluice/backends"
 	"github.com/sluice-ftp/sluice/backends/pages"
 )
@@ -119,45 +115,23 @@ func (u *upload) whole(p *part, err error) (backends.Object, error) {
 		return backends.Object{}, err
 	}
 	a := u.adapter
-	in := a.newObject(u.key, p.size, u.metadata())
-	in.ContentType = optional(u.options.ContentType)
+	r := request{full: a.full(u.key), header: a.newObject(u.metadata()), size: p.size, hash: unsigned}
+	set(r.header, "Content-Type", u.options.ContentType)
 	if a.Profile.Checksums {
-		in.ChecksumCRC32 = aws.String(header(p.crc))
+		r.header.Set(headerCRC, header(p.crc))
 	}
-	in.IfNoneMatch, in.IfMatch = u.conditions()
-	patience := sending(p.size)
-	etag, err := u.publish(patience, func(ctx context.Context) (*string, error) {
-		in.Body = &body{part: p}
-		return a.putObject(ctx, in, unsignedPayload)
+	if u.options.IfAbsent {
+		r.header.Set("If-None-Match", "*")
+	}
+	set(r.header, "If-Match", u.options.IfVersion)
+	etag, err := u.publish(sending(p.size), func(ctx context.Context) (string, error) {
+		r.body = &body{part: p}
+		return a.hot.write(ctx, r)
 	})
 	if err != nil {
 		return backends.Object{}, err
 	}
 	return u.object(etag), nil
-}
-
-// newObject asks for an object of one request with what the configuration says of new objects.
-func (a *Adapter) newObject(key string, size int64, metadata map[string]string) *s3.PutObjectInput {
-	return &s3.PutObjectInput{
-		Bucket: &a.Bucket, Key: aws.String(a.full(key)), ContentLength: &size, Metadata: metadata,
-		StorageClass: a.class(), ServerSideEncryption: a.sse(), SSEKMSKeyId: a.kmsKey(), BucketKeyEnabled: a.bucketKey(),
-		ACL: a.acl(), Tagging: a.tags(), RequestPayer: a.payer(),
-	}
-}
-
-// putObject sends it, and returns the ETag of what is there then.
-func (a *Adapter) putObject(ctx context.Context, in *s3.PutObjectInput, o ...func(*s3.Options)) (*string, error) {
-	out, err := a.client.PutObject(ctx, in, o...)
-	if err != nil {
-		return nil, err
-	}
-	return version(out.ETag)
-}
-
-// unsignedPayload leaves the content out of the signature: its CRC is in it, and to hash it with
-// SHA-256 costs more than to send it.
-func unsignedPayload(o *s3.Options) {
-	o.APIOptions = append(o.APIOptions, v4.SwapComputePayloadSHA256ForUnsignedPayloadMiddleware)
 }
 
 func (u *upload) metadata() map[string]string {
@@ -170,23 +144,16 @@ func (u *upload) metadata() map[string]string {
 	return m
 }
 
-func (u *upload) conditions() (ifNoneMatch, ifMatch *string) {
-	if u.options.IfAbsent {
-		return aws.String("*"), nil
-	}
-	return nil, optional(u.options.IfVersion)
-}
-
-func (u *upload) object(etag *string) backends.Object {
+func (u *upload) object(etag string) backends.Object {
 	t := u.options.ModTime
 	if t.IsZero() {
 		t = time.Now()
 	}
-	return backends.Object{Key: u.key, Size: u.size, ModTime: t.UTC(), Version: aws.ToString(etag)}
+	return backends.Object{Key: u.key, Size: u.size, ModTime: t.UTC(), Version: etag}
 }
 
 // publish makes the object visible by do.
-func (u *upload) publish(p patience, do func(ctx context.Context) (*string, error)) (*string, error) {
+func (u *upload) publish(p patience, do func(ctx context.Context) (string, error)) (string, error) {
 	w := &writing{adapter: u.adapter, full: u.adapter.full(u.key), token: u.token, patience: p, do: do}
 	w.ifAbsent, w.ifVersion = u.options.IfAbsent, u.options.IfVersion
 	return w.publish(u.ctx)

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net/http"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -169,19 +170,24 @@ func (a *Adapter) countParts(ctx context.Context, full, id string) (int, error) 
 	return len(out.Parts), nil
 }
 
-// privateObject asks for one of the small things that the package keeps for itself.
-func (a *Adapter) privateObject(name string, content []byte) *s3.PutObjectInput {
-	return &s3.PutObjectInput{
-		Bucket: &a.Bucket, Key: &name, Body: bytes.NewReader(content), ContentLength: aws.Int64(int64(len(content))),
-		ContentType: aws.String(recordType), RequestPayer: a.payer(),
-		ServerSideEncryption: a.sse(), SSEKMSKeyId: a.kmsKey(), BucketKeyEnabled: a.bucketKey(),
-	}
-}
-
+// writePrivate writes one of the small things that the package keeps for itself.
 func (a *Adapter) writePrivate(ctx context.Context, p patience, name string, content []byte) error {
 	return retry(ctx, p, func(ctx context.Context) error {
-		_, err := a.client.PutObject(ctx, a.privateObject(name, content))
+		_, err := a.writeSmall(ctx, name, a.privateHeader(), content)
 		return err
+	})
+}
+
+func (a *Adapter) privateHeader() http.Header {
+	h := a.encrypted()
+	h.Set("Content-Type", recordType)
+	return h
+}
+
+// writeSmall sends content that has no checksum but its signature's.
+func (a *Adapter) writeSmall(ctx context.Context, name string, h http.Header, content []byte) (etag string, err error) {
+	return a.hot.write(ctx, request{
+		full: name, header: h, body: bytes.NewReader(content), size: int64(len(content)), hash: hashed(content),
 	})
 }
 
@@ -189,11 +195,10 @@ func (a *Adapter) writePrivate(ctx context.Context, p patience, name string, con
 // so after a lost answer it says whether it is the one.
 func (a *Adapter) publishPrivate(ctx context.Context, name, nonce string, content []byte) error {
 	w := &writing{adapter: a, full: name, token: nonce, ifAbsent: true, patience: asking}
-	w.do = func(ctx context.Context) (*string, error) {
-		in := a.privateObject(name, content)
-		in.IfNoneMatch, in.Metadata = aws.String("*"), map[string]string{metaToken: nonce}
-		return a.putObject(ctx, in)
-	}
+	h := a.privateHeader()
+	h.Set("If-None-Match", "*")
+	h.Set("X-Amz-Meta-"+metaToken, nonce)
+	w.do = func(ctx context.Context) (string, error) { return a.writeSmall(ctx, name, h, content) }
 	_, err := w.publish(ctx)
 	return err
 }
@@ -203,12 +208,12 @@ const maxPrivate = mib
 
 func (a *Adapter) readPrivate(ctx context.Context, name string, v any) error {
 	return retry(ctx, asking, func(ctx context.Context) error {
-		out, err := a.client.GetObject(ctx, &s3.GetObjectInput{Bucket: &a.Bucket, Key: &name, RequestPayer: a.payer()})
+		resp, err := a.hot.do(ctx, request{method: http.MethodGet, full: name})
 		if err != nil {
 			return err
 		}
-		defer out.Body.Close()
-		content, err := io.ReadAll(io.LimitReader(out.Body, maxPrivate))
+		defer drain(resp)
+		content, err := io.ReadAll(io.LimitReader(resp.Body, maxPrivate))
 		if err != nil {
 			return err
 		}

@@ -336,10 +336,10 @@ func parallel(ctx context.Context, keys []string, do func(ctx context.Context, k
 
 // each calls do with the names in the bucket that begin with prefix, a page at a time.
 func (a *Adapter) each(ctx context.Context, prefix string, do func(keys []string) error) error {
-	return a.eachPage(ctx, prefix, func(page *s3.ListObjectsV2Output) error {
-		keys := make([]string, 0, len(page.Contents))
-		for _, o := range page.Contents {
-			keys = append(keys, unescape(page, o.Key))
+	return a.eachPage(ctx, prefix, func(page *page) error {
+		keys := make([]string, 0, len(page.objects))
+		for _, o := range page.objects {
+			keys = append(keys, o.Key)
 		}
 		return do(keys)
 	})

@@ -83,6 +83,7 @@ const (
 type Adapter struct {
 	Config
 	client *s3.Client
+	hot    *hot
 	close  func()
 
 	// maxCopy is the largest object that is copied by one request, copyPart the bytes of one when it
@@ -118,12 +119,16 @@ func Open(ctx context.Context, c Config) (*Adapter, error) {
 	if c.Prefix != "" && !strings.HasSuffix(c.Prefix, "/") {
 		return nil, errors.New("s3: the prefix has to end with a slash")
 	}
-	client, closeIdle, err := newClient(ctx, c)
+	client, transport, err := newClient(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	hot, err := newHot(ctx, &c, client, transport)
 	if err != nil {
 		return nil, err
 	}
 	a := &Adapter{
-		Config: c, client: client, close: closeIdle,
+		Config: c, client: client, hot: hot, close: transport.CloseIdleConnections,
 		maxCopy: maxCopy, copyPart: copyPart, partSize: c.firstPart(),
 	}
 	a.heads.New = func() any { return new([headSize]byte) }

@@ -2,6 +2,7 @@ package s3
 
 import (
 	"context"
+	"net/http"
 	"strconv"
 	"strings"
 	"time"
@@ -92,12 +93,12 @@ func (a *Adapter) ask(ctx context.Context, p patience, dir string) <-chan folder
 
 func (a *Adapter) folderAt(ctx context.Context, p patience, dir string) folderAnswer {
 	page, err := a.pageWith(ctx, p, a.folder(dir), "", "", 1)
-	if err != nil || len(page.Contents) == 0 {
+	if err != nil || len(page.objects) == 0 {
 		return folderAnswer{err: err}
 	}
 	answer := folderAnswer{exists: true}
-	if first := page.Contents[0]; unescape(page, first.Key) == a.folder(dir) {
-		answer.modTime = aws.ToTime(first.LastModified)
+	if first := page.objects[0]; first.Key == a.folder(dir) {
+		answer.modTime = first.ModTime
 	}
 	return answer
 }
@@ -116,6 +117,15 @@ func modTime(metadata map[string]string, written *time.Time) time.Time {
 		return t
 	}
 	return aws.ToTime(written)
+}
+
+// writtenAt is the same, from the header of an object.
+func writtenAt(h http.Header) time.Time {
+	if t, ok := parseModTime(h.Get("X-Amz-Meta-" + metaModTime)); ok {
+		return t
+	}
+	t, _ := http.ParseTime(h.Get("Last-Modified")) // without one there is none
+	return t
 }
 
 // formatModTime and parseModTime are for seconds with up to nine digits behind the point. A

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 )
@@ -38,26 +37,17 @@ func (a *Adapter) Sweep(ctx context.Context) error {
 // stale calls do for everything below prefix that was last written longer than age ago, with the
 // store's time.
 func (a *Adapter) stale(ctx context.Context, prefix string, age time.Duration, do func(name string, now time.Time)) error {
-	return a.eachPage(ctx, prefix, func(page *s3.ListObjectsV2Output) error {
-		now := storeTime(page)
-		for _, o := range page.Contents {
+	return a.eachPage(ctx, prefix, func(page *page) error {
+		for _, o := range page.objects {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			if now.Sub(aws.ToTime(o.LastModified)) > age {
-				do(unescape(page, o.Key), now)
+			if page.asked.Sub(o.ModTime) > age {
+				do(o.Key, page.asked)
 			}
 		}
 		return nil
 	})
-}
-
-// storeTime is what the store's clock said when it answered.
-func storeTime(page *s3.ListObjectsV2Output) time.Time {
-	if t, ok := awsmiddleware.GetServerTime(page.ResultMetadata); ok {
-		return t
-	}
-	return time.Now()
 }
 
 // sweepUpload ends the upload that a record tells of, and then the record.
@@ -103,7 +93,7 @@ func (a *Adapter) abortStrays(ctx context.Context, r *record, now time.Time) err
 	for _, u := range out.Uploads {
 		begun := aws.ToTime(u.Initiated)
 		id := aws.ToString(u.UploadId)
-		if decode(out.EncodingType, u.Key) != r.Key || id == r.UploadID ||
+		if unescape(out.EncodingType, u.Key) != r.Key || id == r.UploadID ||
 			begun.Sub(r.Begun).Abs() > startWindow || now.Sub(begun) <= a.StaleAfter ||
 			a.Profile.Checksums && u.ChecksumAlgorithm != "" && u.ChecksumAlgorithm != types.ChecksumAlgorithmCrc32 {
 			continue
