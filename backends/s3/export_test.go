@@ -2,6 +2,7 @@ package s3
 
 import (
 	"context"
+	"io"
 	"net"
 	"net/http"
 
@@ -16,6 +17,17 @@ func (a *Adapter) SetSizes(part, whole, piece int64) {
 // Dial has the adapter reach its server by dial. Nothing else of its transport changes.
 func (a *Adapter) Dial(dial func(ctx context.Context, network, address string) (net.Conn, error)) {
 	a.client.Options().HTTPClient.(*http.Client).Transport.(*http.Transport).DialContext = dial
+}
+
+// Through has all requests of the adapter made by t.
+func (a *Adapter) Through(t http.RoundTripper) {
+	a.hot.transport = t
+	a.client.Options().HTTPClient.(*http.Client).Transport = t
+}
+
+// Outgoing is the body of a request.
+func Outgoing(content string) io.ReadCloser {
+	return &outgoing{part: &part{head: []byte(content), size: int64(len(content))}}
 }
 
 // Client is the adapter's own client, for what others do in its bucket.

@@ -112,7 +112,6 @@ func (m *multipart) begin() {
 
 // run sends first and all that follows, unless it has ended, and publishes it, unless err.
 func (m *multipart) run(first *part, ended bool, err error) (backends.Object, error) {
-	defer m.cancel()
 	if !m.hasBegun {
 		m.begin()
 	}
@@ -219,14 +218,13 @@ func (m *multipart) sendPart(number int32, p *part) (etag string, err error) {
 	}
 	a := m.adapter
 	r := request{
-		full: a.full(m.key), header: make(http.Header), size: p.size, hash: unsigned,
+		full: a.full(m.key), header: make(http.Header), body: p, hash: unsigned,
 		query: url.Values{"partNumber": {strconv.Itoa(int(number))}, "uploadId": {m.record.UploadID}},
 	}
 	if a.Profile.Checksums {
 		r.header.Set(headerCRC, header(p.crc))
 	}
 	err = retry(m.ctx, sending(p.size), func(ctx context.Context) error {
-		r.body = &body{part: p}
 		etag, err = a.hot.write(ctx, r)
 		return err
 	})

@@ -2,7 +2,6 @@ package s3
 
 import (
 	"context"
-	"errors"
 	"hash/crc32"
 	"io"
 	"time"
@@ -90,39 +89,6 @@ func (u *upload) fill(p *part, limit int64) (ended bool, err error) {
 		}
 	}
 	return false, nil
-}
-
-// body reads a part for one attempt to send it.
-type body struct {
-	part   *part
-	offset int64
-}
-
-// Read implements io.Reader.
-func (b *body) Read(p []byte) (int, error) {
-	if b.offset >= b.part.size {
-		return 0, io.EOF
-	}
-	n := copy(p, b.part.at(b.offset, b.part.size))
-	b.offset += int64(n)
-	return n, nil
-}
-
-var errSeek = errors.New("s3: seek before the beginning")
-
-// Seek implements io.Seeker.
-func (b *body) Seek(offset int64, whence int) (int64, error) {
-	switch whence {
-	case io.SeekCurrent:
-		offset += b.offset
-	case io.SeekEnd:
-		offset += b.part.size
-	}
-	if offset < 0 {
-		return 0, errSeek
-	}
-	b.offset = offset
-	return offset, nil
 }
 
 // alive says why the upload cannot go on.

@@ -79,6 +79,7 @@ func (u *upload) run() (backends.Object, error) {
 
 	size := a.partSize
 	m := newMultipart(u)
+	defer m.cancel()
 	lease := a.Memory.TryReserve(size)
 	if lease == nil {
 		// It will take a while, in which the upload can begin: later it would keep a part waiting.
@@ -115,7 +116,7 @@ func (u *upload) whole(p *part, err error) (backends.Object, error) {
 		return backends.Object{}, err
 	}
 	a := u.adapter
-	r := request{full: a.full(u.key), header: a.newObject(u.metadata()), size: p.size, hash: unsigned}
+	r := request{full: a.full(u.key), header: a.newObject(u.metadata()), body: p, hash: unsigned}
 	set(r.header, "Content-Type", u.options.ContentType)
 	if a.Profile.Checksums {
 		r.header.Set(headerCRC, header(p.crc))
@@ -125,7 +126,6 @@ func (u *upload) whole(p *part, err error) (backends.Object, error) {
 	}
 	set(r.header, "If-Match", u.options.IfVersion)
 	etag, err := u.publish(sending(p.size), func(ctx context.Context) (string, error) {
-		r.body = &body{part: p}
 		return a.hot.write(ctx, r)
 	})
 	if err != nil {

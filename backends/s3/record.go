@@ -1,7 +1,6 @@
 package s3
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -187,7 +186,7 @@ func (a *Adapter) privateHeader() http.Header {
 // writeSmall sends content that has no checksum but its signature's.
 func (a *Adapter) writeSmall(ctx context.Context, name string, h http.Header, content []byte) (etag string, err error) {
 	return a.hot.write(ctx, request{
-		full: name, header: h, body: bytes.NewReader(content), size: int64(len(content)), hash: hashed(content),
+		full: name, header: h, body: &part{head: content, size: int64(len(content))}, hash: hashed(content),
 	})
 }
 

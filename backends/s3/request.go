@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -101,9 +102,8 @@ type request struct {
 	query  url.Values
 	header http.Header
 
-	body io.Reader
-	size int64
-	hash string // SHA-256 of the body, or unsigned; "" if there is no body
+	body *part  // or nil
+	hash string // SHA-256 of the body, or unsigned
 }
 
 // do sends a request and returns an answer of success, whose body is the caller's to close. An error
@@ -153,8 +153,8 @@ func (h *hot) build(r request) *http.Request {
 		req.Header.Set("X-Amz-Request-Payer", "requester")
 	}
 	hash := nothing
-	if r.size > 0 {
-		req.Body, req.ContentLength, hash = &outgoing{r: r.body}, r.size, r.hash
+	if r.body != nil && r.body.size > 0 {
+		req.Body, req.ContentLength, hash = &outgoing{part: r.body}, r.body.size, r.hash
 	}
 	req.Header.Set("X-Amz-Content-Sha256", hash)
 	return req
@@ -205,29 +205,68 @@ func drain(resp *http.Response) {
 	_ = resp.Body.Close()
 }
 
-// outgoing is a body that is not read any more once it is closed. A transport may go on reading after
+// outgoing sends a part, once, and not any more when it is closed: a transport may go on sending after
 // the answer has come, when the memory is another upload's.
 type outgoing struct {
-	mu sync.Mutex
-	r  io.Reader // nil when closed
+	mu     sync.Mutex
+	part   *part // nil when closed
+	offset int64
 }
 
 // Read implements io.Reader.
 func (o *outgoing) Read(p []byte) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.r == nil {
+	switch {
+	case o.part == nil:
 		return 0, http.ErrBodyReadAfterClose
+	case o.offset == o.part.size:
+		return 0, io.EOF
 	}
-	return o.r.Read(p)
+	n := copy(p, o.part.at(o.offset, o.part.size))
+	o.offset += int64(n)
+	return n, nil
 }
 
-// Close implements io.Closer.
+// WriteTo implements io.WriterTo: pages go out as they are.
+func (o *outgoing) WriteTo(w io.Writer) (sum int64, err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.part == nil {
+		return 0, http.ErrBodyReadAfterClose
+	}
+	for o.offset < o.part.size && err == nil {
+		var n int
+		n, err = w.Write(o.part.at(o.offset, o.part.size))
+		o.offset += int64(n)
+		sum += int64(n)
+	}
+	return sum, err
+}
+
+// Close implements io.Closer. It waits for what is being sent, which the end of the request's
+// connection ends.
 func (o *outgoing) Close() error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.r = nil
+	o.part = nil
 	return nil
+}
+
+// plainConn lets a part be written from where it is. net/http puts a limit around a body that hides
+// its WriteTo, and would copy it through a small buffer.
+type plainConn struct{ net.Conn }
+
+// ReadFrom implements io.ReaderFrom.
+func (c plainConn) ReadFrom(r io.Reader) (int64, error) {
+	if limited, ok := r.(*io.LimitedReader); ok {
+		if o, ok := limited.R.(*outgoing); ok {
+			n, err := o.WriteTo(c.Conn)
+			limited.N -= n
+			return n, err
+		}
+	}
+	return io.Copy(struct{ io.Writer }{c.Conn}, r)
 }
 
 // write sends an object or a part, and returns its ETag.

@@ -40,6 +40,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	defer s.running.Done()
 	c := s.newCall(w, r)
+	if _, known := w.Header()["Date"]; !known { // what stands before the fake may say otherwise
+		w.Header().Set("Date", s.now().Format(http.TimeFormat))
+	}
 	c.fault = s.note(&c.Request)
 	c.wait(c.fault.Stall)
 	if c.fault.Before {

@@ -31,14 +31,17 @@ func TestTrimMemory(t *testing.T) {
 			trimMemory(ctx, func() int { return int(n.Load()) }, memory)
 			close(done)
 		}()
-		for _, step := range []struct{ sessions, forced, percent int }{
-			{10, 0, headroom},
-			{600, 1, tightHeadroom},
-			{900, 0, tightHeadroom},
-			{1100, 1, tightHeadroom},
-			{0, 0, headroom},
-			{499, 0, headroom},
-			{500, 1, tightHeadroom},
+		for _, step := range []struct {
+			sessions, forced int
+			tight            bool
+		}{
+			{10, 0, false},
+			{600, 1, true},
+			{900, 0, true},
+			{1100, 1, true},
+			{0, 0, false},
+			{499, 0, false},
+			{500, 1, true},
 		} {
 			n.Store(int64(step.sessions))
 			before := forcedCollections()
@@ -47,13 +50,35 @@ func TestTrimMemory(t *testing.T) {
 			if got := forcedCollections() - before; int(got) != step.forced {
 				t.Errorf("%d sessions: %d collections, want %d", step.sessions, got, step.forced)
 			}
-			if got := collectorPercent(); got != step.percent {
-				t.Errorf("%d sessions: the collector leaves %d %%, want %d", step.sessions, got, step.percent)
+			if got := collectorPercent(); (got == tightHeadroom) != step.tight || !step.tight && got < headroom {
+				t.Errorf("%d sessions: the collector leaves %d %%", step.sessions, got)
 			}
 		}
 		cancel()
 		<-done
 	})
+}
+
+func TestHeadroom(t *testing.T) {
+	const mib = 1 << 20
+	for _, test := range []struct {
+		sessions int
+		live     uint64
+		want     int
+	}{
+		{0, 0, 400},
+		{0, 6 * mib, 400},
+		{499, 7 * mib, 300},
+		{0, 12 * mib, 200},
+		{0, 13 * mib, 100},
+		{0, 1 << 40, 100},
+		{500, 0, tightHeadroom},
+		{500, 1 << 40, tightHeadroom},
+	} {
+		if got := headroomFor(test.sessions, test.live); got != test.want {
+			t.Errorf("%d sessions, %d bytes: %d %%, want %d", test.sessions, test.live, got, test.want)
+		}
+	}
 }
 
 // What the operator chose for the collector is left alone.
