@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math/bits"
 	"math/rand/v2"
 	"net"
 	"os"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/sluice-ftp/sluice/e2e/ftp"
 	"github.com/sluice-ftp/sluice/e2e/harness"
+	"github.com/sluice-ftp/sluice/e2e/versity"
 )
 
 // TestCuts cuts uploads at random points, in every way in which a client can die, between uploads
@@ -24,17 +26,47 @@ import (
 //
 // E2E_CUTS is how many (1,000), E2E_SEED repeats a run.
 func TestCuts(t *testing.T) {
-	cuts, seed := number(t, "E2E_CUTS", 1000), uint64(number(t, "E2E_SEED", int(time.Now().UnixNano())))
+	dir := t.TempDir()
+	cutUploads(t, dir, "disk: {type: local, root: ./data, fsync: never}", number(t, "E2E_CUTS", 1000), 2<<20)
+	if left, err := harness.Leftovers(filepath.Join(dir, "data")); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %q, %v", left, err)
+	}
+}
+
+// TestCutsS3 does it into a bucket of versitygw, whose objects are files in the folder data. A third
+// of the uploads are large enough to go there in parts.
+func TestCutsS3(t *testing.T) {
+	dir := t.TempDir()
+	store := versity.Start(t, versity.Options{Root: dir, Bucket: "data"})
+	cutUploads(t, dir, s3Backend(store), number(t, "E2E_CUTS", 1000)/5, 16<<20)
+	// The server keeps the parts of uploads in a folder of its own.
+	for _, private := range []string{".sluice", ".sgwtmp"} {
+		err := filepath.WalkDir(filepath.Join(dir, "data", private), func(path string, d fs.DirEntry, err error) error {
+			if err == nil && !d.IsDir() {
+				err = errors.New("left behind")
+			}
+			return err
+		})
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			t.Error(err)
+		}
+	}
+}
+
+// cutUploads cuts uploads of up to size bytes to a gateway in dir, of whose store the folder data is.
+func cutUploads(t *testing.T, dir, backend string, cuts, size int) {
+	t.Helper()
+	seed := uint64(number(t, "E2E_SEED", int(time.Now().UnixNano())))
 	t.Logf("%d cuts with E2E_SEED=%d", cuts, seed)
-	s := startForCuts(t)
-	content := harness.Pattern(4 << 20)
+	s := startForCuts(t, dir, backend)
+	content := harness.Pattern(2 * size)
 	var wg sync.WaitGroup
 	const workers = 4
 	all := make([]*cutter, workers)
 	for i := range workers {
 		all[i] = &cutter{
 			rng: rand.New(rand.NewPCG(seed, uint64(i))), addr: s.addr, dir: filepath.Join(s.dir, "data", "acme"),
-			id: i, mode: []ftp.Mode{ftp.Explicit, ftp.Clear}[i%2], content: content,
+			id: i, mode: []ftp.Mode{ftp.Explicit, ftp.Clear}[i%2], content: content, size: size,
 			want: map[string][]byte{}, ways: map[string]int{},
 		}
 		wg.Go(func() {
@@ -52,9 +84,6 @@ func TestCuts(t *testing.T) {
 		if err := c.checkAll(); err != nil {
 			t.Error("after the end:", err)
 		}
-	}
-	if left, err := harness.Leftovers(filepath.Join(s.dir, "data")); err != nil || len(left) > 0 {
-		t.Errorf("left behind: %q, %v", left, err)
 	}
 }
 
@@ -76,9 +105,8 @@ type cutServer struct {
 }
 
 // startForCuts starts a gateway that takes TLS and clear text.
-func startForCuts(t *testing.T) cutServer {
+func startForCuts(t *testing.T, dir, backend string) cutServer {
 	t.Helper()
-	dir := t.TempDir()
 	ports, err := harness.FreePorts()
 	if err != nil {
 		t.Fatal(err)
@@ -86,15 +114,16 @@ func startForCuts(t *testing.T) cutServer {
 	config := fmt.Sprintf(`listen:  {ftp: "127.0.0.1:%d", ftps: ""}
 passive: {ports: "%s"}
 tls:     {mode: optional, cert_file: server.pem, key_file: server.key}
+memory_budget: 16MiB
 backends:
-  disk: {type: local, root: ./data, fsync: never}
+  %s
 users_file: users.yaml
-`, ports.FTP, ports.Passive())
+`, ports.FTP, ports.Passive(), backend)
 	files := map[string]string{"sluice.yaml": config, "users.yaml": defaults["users.yaml"]}
 	err = errors.Join(
 		writeMissing(dir, files),
 		expandFiles(dir, map[string]string{"HASH": shared.hash}),
-		os.Mkdir(filepath.Join(dir, "data"), 0o700),
+		os.MkdirAll(filepath.Join(dir, "data"), 0o700),
 		os.CopyFS(dir, os.DirFS(shared.certs)),
 	)
 	if err != nil {
@@ -128,6 +157,7 @@ type cutter struct {
 	id      int
 	mode    ftp.Mode
 	content []byte
+	size    int // of the largest upload, a power of two
 	client  *ftp.Client
 	want    map[string][]byte // what each name has to hold
 	ways    map[string]int
@@ -173,7 +203,11 @@ func (c *cutter) login() error {
 
 // pick returns a name and a content for it: small ones and large ones, names old and new.
 func (c *cutter) pick() (string, []byte) {
-	size := 1 + c.rng.IntN(1<<(1+c.rng.IntN(21)))
+	most := c.size
+	if c.rng.IntN(2) == 0 {
+		most = 1 << (1 + c.rng.IntN(bits.Len(uint(c.size))-1))
+	}
+	size := 1 + c.rng.IntN(most)
 	from := c.rng.IntN(len(c.content) - size)
 	return fmt.Sprintf("cut%d-%d", c.id, c.rng.IntN(8)), c.content[from : from+size]
 }
