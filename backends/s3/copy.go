@@ -1,6 +1,7 @@
 package s3
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"maps"
@@ -136,6 +137,34 @@ func (c *objectCopy) absent() *string {
 	return nil
 }
 
+// class is the configured one, or the source's: a rename is no reason for another price.
+func (c *objectCopy) class() types.StorageClass {
+	return cmp.Or(c.adapter.class(), c.head.StorageClass)
+}
+
+// tags are the source's, as a header, for where the store does not copy them by itself.
+func (c *objectCopy) tags(ctx context.Context) (string, error) {
+	if aws.ToInt32(c.head.TagCount) == 0 {
+		return "", nil
+	}
+	a := c.adapter
+	var out *s3.GetObjectTaggingOutput
+	err := retry(ctx, asking, func(ctx context.Context) (err error) {
+		out, err = a.client.GetObjectTagging(ctx, &s3.GetObjectTaggingInput{
+			Bucket: &a.Bucket, Key: aws.String(a.full(c.from.Key)), RequestPayer: a.payer(),
+		})
+		return err
+	})
+	if err != nil {
+		return "", err
+	}
+	v := url.Values{}
+	for _, tag := range out.TagSet {
+		v.Set(aws.ToString(tag.Key), aws.ToString(tag.Value))
+	}
+	return v.Encode(), nil
+}
+
 // whole copies by one request.
 func (c *objectCopy) whole(ctx context.Context) (string, error) {
 	a := c.adapter
@@ -145,7 +174,7 @@ func (c *objectCopy) whole(ctx context.Context) (string, error) {
 		MetadataDirective: types.MetadataDirectiveReplace, Metadata: c.metadata,
 		ContentType: c.head.ContentType, ContentEncoding: c.head.ContentEncoding, ContentLanguage: c.head.ContentLanguage,
 		ContentDisposition: c.head.ContentDisposition, CacheControl: c.head.CacheControl,
-		StorageClass: a.class(), ServerSideEncryption: a.sse(), SSEKMSKeyId: a.kmsKey(), BucketKeyEnabled: a.bucketKey(),
+		StorageClass: c.class(), ServerSideEncryption: a.sse(), SSEKMSKeyId: a.kmsKey(), BucketKeyEnabled: a.bucketKey(),
 		ACL: a.acl(),
 	}
 	return c.publish(ctx, copying, func(ctx context.Context) (string, error) {
@@ -163,7 +192,14 @@ func (c *objectCopy) whole(ctx context.Context) (string, error) {
 // empty writes an object of no bytes: there is nothing to copy parts of.
 func (c *objectCopy) empty(ctx context.Context) (string, error) {
 	a := c.adapter
+	tags, err := c.tags(ctx)
+	if err != nil {
+		return "", err
+	}
 	h := a.newObject(c.metadata)
+	h.Del("X-Amz-Tagging")
+	set(h, "X-Amz-Tagging", tags)
+	set(h, "X-Amz-Storage-Class", string(c.class()))
 	set(h, "Content-Type", aws.ToString(c.head.ContentType))
 	set(h, "If-None-Match", aws.ToString(c.absent()))
 	return c.publish(ctx, asking, func(ctx context.Context) (string, error) {
@@ -175,7 +211,12 @@ func (c *objectCopy) empty(ctx context.Context) (string, error) {
 // that only knows conditions for uploads.
 func (c *objectCopy) parts(ctx context.Context) (etag string, err error) {
 	a := c.adapter
+	tags, err := c.tags(ctx)
+	if err != nil {
+		return "", err
+	}
 	in := a.newUpload(c.to, c.metadata)
+	in.Tagging, in.StorageClass = optional(tags), c.class()
 	in.ContentType, in.ContentEncoding, in.ContentLanguage = c.head.ContentType, c.head.ContentEncoding, c.head.ContentLanguage
 	in.ContentDisposition, in.CacheControl = c.head.ContentDisposition, c.head.CacheControl
 	// Some servers cannot copy into an upload that was begun with checksums.

@@ -28,6 +28,7 @@ var rights = map[string]right{
 	"GetBucketLifecycleConfiguration": {"s3:GetLifecycleConfiguration", true},
 	"GetObject":                       {"s3:GetObject", false},
 	"HeadObject":                      {"s3:GetObject", false},
+	"GetObjectTagging":                {"s3:GetObjectTagging", false},
 	"PutObject":                       {"s3:PutObject", false},
 	"CreateMultipartUpload":           {"s3:PutObject", false},
 	"UploadPart":                      {"s3:PutObject", false},

@@ -29,6 +29,9 @@ type Profile struct {
 	AbortByRule bool
 }
 
+// IfAbsent says whether the server can write an object only if there is none of that name.
+func (p Profile) IfAbsent() bool { return p.ConditionalPut && p.ConditionalComplete }
+
 // profiles are the servers that are known. What the sources disagree on is given as the weaker.
 var profiles = map[string]Profile{
 	"aws": {

@@ -157,7 +157,7 @@ func (c *Config) firstPart() int64 {
 func (a *Adapter) Capabilities() backends.Capabilities {
 	return backends.Capabilities{
 		Ordered: true, Flat: true, ModTime: true, Metadata: true,
-		IfAbsent: a.Profile.ConditionalPut && a.Profile.ConditionalComplete,
+		IfAbsent: a.Profile.IfAbsent(),
 	}
 }
 

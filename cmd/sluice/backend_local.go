@@ -41,6 +41,8 @@ func (s *localStore) open(_ context.Context, o settings) (backends.CloudStorageA
 	return a, nil
 }
 
+func (s *localStore) conditional() bool { return true }
+
 func (s *localStore) examine(_ context.Context, o settings) error { return local.Check(s.config(o)) }
 
 // distinctRoots reports local folders that two backends serve: each would think that it is alone

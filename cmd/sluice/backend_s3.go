@@ -133,6 +133,11 @@ func (s *s3Store) open(ctx context.Context, o settings) (backends.CloudStorageAd
 	return s3.Open(ctx, c)
 }
 
+func (s *s3Store) conditional() bool {
+	p, _ := s3.ProfileByName(s.Profile)
+	return p.IfAbsent()
+}
+
 func (s *s3Store) examine(ctx context.Context, o settings) error {
 	c, err := s.config(o)
 	if err != nil {

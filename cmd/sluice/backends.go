@@ -27,6 +27,9 @@ type store interface {
 	open(ctx context.Context, s settings) (backends.CloudStorageAdapter, error)
 	// examine returns what open would fail with, or the first use would, and changes nothing.
 	examine(ctx context.Context, s settings) error
+	// conditional: it can store a file only if there is none of that name, which those need who may
+	// not overwrite.
+	conditional() bool
 }
 
 // settings are what a backend needs from the rest of a configuration.

@@ -2,9 +2,12 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 
+	"github.com/sluice-ftp/sluice/auth"
 	"github.com/sluice-ftp/sluice/gateway"
 )
 
@@ -37,5 +40,38 @@ func (r *resources) warnings(c *config) []warning {
 			"password hashes cost differently (%s), so how long a login takes may tell which users exist; "+
 				"make all of one kind: sluice user hash", strings.Join(costs, "; "))})
 	}
+	return append(found, r.refused(c)...)
+}
+
+// refused warns of users whose uploads will all be refused, once for each backend.
+func (r *resources) refused(c *config) []warning {
+	var found []warning
+	for _, name := range slices.Sorted(maps.Keys(c.stores)) {
+		var users []string
+		for _, u := range r.users.Users() {
+			refused := func(m auth.Mount) bool {
+				return m.Backend == name && m.Permissions.Has(auth.Write) && !m.Permissions.Has(auth.Overwrite)
+			}
+			if slices.ContainsFunc(u.Mounts, refused) {
+				users = append(users, u.Name)
+			}
+		}
+		if len(users) == 0 || c.stores[name].conditional() {
+			continue
+		}
+		found = append(found, warning{c.UsersFile, fmt.Sprintf(
+			"%s can store nothing in backend %q: its profile has no conditional writes, so nothing there can tell a new "+
+				"name from an old one; give the permission overwrite, or ask sluice doctor for a profile that fits better",
+			enumerate(users), name)})
+	}
 	return found
+}
+
+// enumerate names the first of some users.
+func enumerate(users []string) string {
+	const most = 3
+	if len(users) <= most {
+		return strings.Join(users, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(users[:most], ", "), len(users)-most)
 }
