@@ -9,6 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/sluice-ftp/sluice/backends/backendtest"
 	"github.com/sluice-ftp/sluice/backends/pages"
@@ -20,19 +21,8 @@ import (
 func TestS3(t *testing.T) {
 	backendtest.Run(t, func(t *testing.T) backendtest.Store {
 		store := versity.Start(t, versity.Options{})
-		memory, err := pages.New(pages.MinBudget)
-		if err != nil {
-			t.Fatal(err)
-		}
-		profile, ok := s3.ProfileByName("versity")
-		if !ok {
-			t.Fatal("no such profile")
-		}
-		a, err := s3.Open(t.Context(), s3.Config{
-			Bucket: store.Bucket, Region: store.Region, Endpoint: store.Endpoint, PathStyle: true, AllowHTTP: true,
-			AccessKeyID: store.AccessKey, SecretAccessKey: store.SecretKey,
-			Profile: profile, Memory: memory, SweepEvery: -1, Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
-		})
+		c := config(t, store)
+		a, err := s3.Open(t.Context(), c)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -42,10 +32,52 @@ func TestS3(t *testing.T) {
 			}
 		})
 		return backendtest.Store{
-			Adapter: a, PartSize: memory.Parts() / 2, NoControls: true, MaxElement: 255,
+			Adapter: a, PartSize: c.Memory.Parts() / 2, NoControls: true, MaxElement: 255,
 			Leftovers: func(t testing.TB) []string { return leftovers(t, store) },
 		}
 	})
+}
+
+// The doctor finds out what the profile says, and cleans up.
+func TestDoctor(t *testing.T) {
+	store := versity.Start(t, versity.Options{})
+	d := s3.Doctor(t.Context(), config(t, store), nil)
+	remarks := map[string]s3.Outcome{}
+	for _, r := range d.Results {
+		if r.Outcome != s3.OutcomeOK {
+			remarks[r.Probe] = r.Outcome
+		}
+	}
+	want := map[string]s3.Outcome{ // what is said of this server, and no more
+		"complete after abort": s3.OutcomeWarning, "folder beside file": s3.OutcomeWarning,
+		"lifecycle rule": s3.OutcomeWarning, "names": s3.OutcomeWarning,
+	}
+	if diff := cmp.Diff(want, remarks); diff != "" {
+		t.Errorf("%s%+v", diff, d.Results)
+	}
+	if diff := cmp.Diff([]string{"versity"}, d.Fits); diff != "" {
+		t.Error(diff)
+	}
+	if left := leftovers(t, store); len(left) > 0 {
+		t.Errorf("left %q", left)
+	}
+}
+
+func config(t *testing.T, store versity.Store) s3.Config {
+	t.Helper()
+	memory, err := pages.New(pages.MinBudget)
+	if err != nil {
+		t.Fatal(err)
+	}
+	profile, ok := s3.ProfileByName("versity")
+	if !ok {
+		t.Fatal("no such profile")
+	}
+	return s3.Config{
+		Bucket: store.Bucket, Region: store.Region, Endpoint: store.Endpoint, PathStyle: true, AllowHTTP: true,
+		AccessKeyID: store.AccessKey, SecretAccessKey: store.SecretKey,
+		Profile: profile, Memory: memory, SweepEvery: -1, Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
+	}
 }
 
 // leftovers asks the server itself for open uploads and for what is private.
