@@ -38,7 +38,7 @@ func TestCuts(t *testing.T) {
 func TestCutsS3(t *testing.T) {
 	dir := t.TempDir()
 	store := versity.Start(t, versity.Options{Root: dir, Bucket: "data"})
-	cutUploads(t, dir, s3Backend(store), number(t, "E2E_CUTS", 1000)/5, 16<<20)
+	cutUploads(t, dir, "disk: "+store.Backend(), number(t, "E2E_CUTS", 1000)/5, 16<<20)
 	// The server keeps the parts of uploads in a folder of its own.
 	for _, private := range []string{".sluice", ".sgwtmp"} {
 		err := filepath.WalkDir(filepath.Join(dir, "data", private), func(path string, d fs.DirEntry, err error) error {

@@ -125,14 +125,7 @@ func setupS3(env *testscript.Env) error {
 	if err := os.CopyFS(data, os.DirFS(seed)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	return prepare(env, "s3", s3Backend(store))
-}
-
-// s3Backend is the line of the configuration for a server's bucket.
-func s3Backend(s versity.Store) string {
-	return fmt.Sprintf("disk: {type: s3, profile: versity, bucket: %s, endpoint: %q, path_style: true, "+
-		"allow_http: true, access_key_id: %s, secret_access_key: %s, region: %s}",
-		s.Bucket, s.Endpoint, s.AccessKey, s.SecretKey, s.Region)
+	return prepare(env, "s3", "disk: "+store.Backend())
 }
 
 // prepare does the rest for a kind of store and the line of the configuration that describes it.

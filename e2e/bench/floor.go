@@ -10,18 +10,25 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/sluice-ftp/sluice/e2e/harness"
 )
 
-// What the same bytes cost with crypto/tls and a file alone: the machine's own figure for the same
-// minute, to hold the gateway's against. A process of its own is the server, as with the gateway.
+// What the same bytes cost with crypto/tls and a file, or a socket in the place of a bucket, alone: the
+// machine's own figure for the same minute, to hold the gateway's against. A process of its own is the
+// server, as with the gateway.
 
 const floorBuffer = 256 << 10
 
-// floorServer takes one connection; its first byte says whether it sends the file or is sent it.
+// toFile and toSocket are where the floor's bytes go to or come from.
+const (
+	toFile   = ""
+	toSocket = "socket"
+)
+
+// floorServer takes one connection. Its first line says whether content comes or is wanted, and the
+// address of the other side, if that is not a file.
 func floorServer(dir string) error {
 	pair, err := tls.LoadX509KeyPair(filepath.Join(dir, "server.pem"), filepath.Join(dir, "server.key"))
 	if err != nil {
@@ -38,23 +45,30 @@ func floorServer(dir string) error {
 	if err != nil {
 		return err
 	}
-	what := make([]byte, 1)
-	if _, err := io.ReadFull(conn, what); err != nil {
+	var verb, addr string
+	if _, err := fmt.Fscanf(conn, "%s %q\n", &verb, &addr); err != nil {
 		return err
 	}
-	name := filepath.Join(dir, "floor")
-	if what[0] == 's' {
-		f, err := os.Create(name)
-		if err != nil {
-			return err
-		}
-		return errors.Join(move(f, conn), f.Close(), conn.Close(), wait())
-	}
-	f, err := os.Open(name)
+	other, err := otherSide(verb, addr, filepath.Join(dir, "floor"))
 	if err != nil {
 		return err
 	}
-	return errors.Join(move(conn, f), f.Close(), conn.Close(), wait())
+	if verb == "STOR" {
+		err = move(other, conn)
+	} else {
+		err = move(conn, other)
+	}
+	return errors.Join(err, other.Close(), conn.Close(), wait())
+}
+
+func otherSide(verb, addr, file string) (io.ReadWriteCloser, error) {
+	switch {
+	case addr != "":
+		return new(net.Dialer).DialContext(context.Background(), "tcp", addr)
+	case verb == "STOR":
+		return os.Create(file)
+	}
+	return os.Open(file)
 }
 
 // wait keeps the process until its figures were read.
@@ -81,16 +95,16 @@ func move(w io.Writer, r io.Reader) error {
 }
 
 // floor measures the server's side of size bytes.
-func (b *bench) floor(verb string) (string, error) {
+func (b *bench) floor(verb, to string) (string, error) {
 	size := 1 << 30 / b.scale
-	if verb == "RETR" {
-		if _, err := b.floorOnce("STOR", size); err != nil {
+	if verb == "RETR" && to == toFile {
+		if _, err := b.floorOnce("STOR", to, size); err != nil {
 			return "", err
 		}
 	}
 	var costs []float64
 	for range 3 {
-		cpu, err := b.floorOnce(verb, size)
+		cpu, err := b.floorOnce(verb, to, size)
 		if err != nil {
 			return "", err
 		}
@@ -99,7 +113,7 @@ func (b *bench) floor(verb string) (string, error) {
 	return fmt.Sprintf("\t%.2f CPU-s/GiB", median(costs)), nil
 }
 
-func (b *bench) floorOnce(verb string, size int) (cpu float64, err error) {
+func (b *bench) floorOnce(verb, to string, size int) (cpu float64, err error) {
 	self, err := os.Executable()
 	if err != nil {
 		return 0, err
@@ -127,15 +141,42 @@ func (b *bench) floorOnce(verb string, size int) (cpu float64, err error) {
 	if err != nil {
 		return 0, err
 	}
+	peer := ""
+	if to == toSocket {
+		if peer, err = socketPeer(verb, size); err != nil {
+			return 0, err
+		}
+	}
 	before := harness.CPUSeconds(cmd.Process.Pid)
-	if verb == "STOR" {
-		_, err = io.Copy(conn, io.MultiReader(strings.NewReader("s"), repeat(harness.Pattern(1<<20), size)))
+	if _, err = fmt.Fprintf(conn, "%s %q\n", verb, peer); err == nil && verb == "STOR" {
+		_, err = io.Copy(conn, repeat(harness.Pattern(1<<20), size))
 		err = errors.Join(err, conn.(*tls.Conn).CloseWrite())
-	} else {
-		_, err = conn.Write([]byte{'r'})
 	}
 	if err == nil {
 		_, err = io.Copy(io.Discard, conn) // until the server is through
 	}
 	return harness.CPUSeconds(cmd.Process.Pid) - before, errors.Join(err, conn.Close())
+}
+
+// socketPeer is in the place of a bucket: it takes what comes, or gives size bytes, once. It returns
+// where.
+func socketPeer(verb string, size int) (addr string, err error) {
+	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	go func() {
+		defer l.Close()
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		defer c.Close()
+		if verb == "STOR" {
+			_, _ = io.CopyBuffer(struct{ io.Writer }{io.Discard}, c, make([]byte, floorBuffer))
+		} else {
+			_, _ = io.Copy(c, repeat(harness.Pattern(1<<20), size)) // what is missing shows in the figure
+		}
+	}()
+	return l.Addr().String(), nil
 }

@@ -22,6 +22,7 @@ import (
 
 	"github.com/sluice-ftp/sluice/e2e/ftp"
 	"github.com/sluice-ftp/sluice/e2e/harness"
+	"github.com/sluice-ftp/sluice/e2e/versity"
 )
 
 // The password and its hash: bcrypt at the least cost, because the 19 MiB that argon2id takes for a
@@ -53,33 +54,45 @@ func main() {
 // bench is one server and what is known about it.
 type bench struct {
 	dir, bin string
-	fsync    string
 	server   *harness.Server
 	addr     string
 	scale    int // divides counts and sizes
 }
 
-// row is one measurement.
+// row is one measurement, with a kind of store: what fsync does on the local disk, or a server.
 type row struct {
 	name  string
-	fsync string
+	store string
 	do    func(*bench) (string, error)
 }
 
+const (
+	never  = "fsync never"
+	always = "fsync always"
+	bucket = "versitygw" // an S3 server that others wrote, on the same machine
+)
+
 var rows = []row{
-	{"crypto/tls to a file, alone", "never", func(b *bench) (string, error) { return b.floor("STOR") }},
-	{"STOR, 1 session", "never", func(b *bench) (string, error) { return b.throughput("STOR", 1) }},
-	{"STOR, 8 sessions", "never", func(b *bench) (string, error) { return b.throughput("STOR", 8) }},
-	{"STOR, 1 session", "always", func(b *bench) (string, error) { return b.throughput("STOR", 1) }},
-	{"crypto/tls from a file, alone", "never", func(b *bench) (string, error) { return b.floor("RETR") }},
-	{"RETR, 1 session", "never", func(b *bench) (string, error) { return b.throughput("RETR", 1) }},
-	{"RETR, 8 sessions", "never", func(b *bench) (string, error) { return b.throughput("RETR", 8) }},
-	{"STOR of 4 KiB, 16 sessions", "never", (*bench).small},
-	{"STOR of 4 KiB, 16 sessions", "always", (*bench).small},
-	{"1,000 idle TLS sessions", "never", func(b *bench) (string, error) { return b.idle(1000) }},
-	{"10,000 idle TLS sessions", "never", func(b *bench) (string, error) { return b.idle(10000) }},
-	{"LIST of 1,000,000", "never", func(b *bench) (string, error) { return b.list("LIST") }},
-	{"MLSD of 1,000,000", "never", func(b *bench) (string, error) { return b.list("MLSD") }},
+	{"crypto/tls to a file, alone", never, func(b *bench) (string, error) { return b.floor("STOR", toFile) }},
+	{"STOR, 1 session", never, func(b *bench) (string, error) { return b.throughput("STOR", 1) }},
+	{"STOR, 8 sessions", never, func(b *bench) (string, error) { return b.throughput("STOR", 8) }},
+	{"STOR, 1 session", always, func(b *bench) (string, error) { return b.throughput("STOR", 1) }},
+	{"crypto/tls from a file, alone", never, func(b *bench) (string, error) { return b.floor("RETR", toFile) }},
+	{"RETR, 1 session", never, func(b *bench) (string, error) { return b.throughput("RETR", 1) }},
+	{"RETR, 8 sessions", never, func(b *bench) (string, error) { return b.throughput("RETR", 8) }},
+	{"STOR of 4 KiB, 16 sessions", never, (*bench).small},
+	{"STOR of 4 KiB, 16 sessions", always, (*bench).small},
+	{"1,000 idle TLS sessions", never, func(b *bench) (string, error) { return b.idle(1000) }},
+	{"10,000 idle TLS sessions", never, func(b *bench) (string, error) { return b.idle(10000) }},
+	{"LIST of 1,000,000", never, func(b *bench) (string, error) { return b.list("LIST") }},
+	{"MLSD of 1,000,000", never, func(b *bench) (string, error) { return b.list("MLSD") }},
+	{"crypto/tls to a socket, alone", bucket, func(b *bench) (string, error) { return b.floor("STOR", toSocket) }},
+	{"STOR, 1 session", bucket, func(b *bench) (string, error) { return b.throughput("STOR", 1) }},
+	{"STOR, 8 sessions", bucket, func(b *bench) (string, error) { return b.throughput("STOR", 8) }},
+	{"crypto/tls from a socket, alone", bucket, func(b *bench) (string, error) { return b.floor("RETR", toSocket) }},
+	{"RETR, 1 session", bucket, func(b *bench) (string, error) { return b.throughput("RETR", 1) }},
+	{"RETR, 8 sessions", bucket, func(b *bench) (string, error) { return b.throughput("RETR", 8) }},
+	{"STOR of 4 KiB, 16 sessions", bucket, (*bench).small},
 }
 
 func run(root, only string, quick bool) (err error) {
@@ -105,12 +118,11 @@ func run(root, only string, quick bool) (err error) {
 		if !strings.Contains(r.name, only) {
 			continue
 		}
-		b.fsync = r.fsync
 		figures, err := b.measure(r)
 		if err != nil {
 			figures = "failed: " + err.Error()
 		}
-		_, err = fmt.Fprintf(w, "%s\tfsync %s\t%s\n", r.name, r.fsync, figures)
+		_, err = fmt.Fprintf(w, "%s\t%s\t%s\n", r.name, r.store, figures)
 		if err := errors.Join(err, w.Flush()); err != nil {
 			return err
 		}
@@ -119,8 +131,17 @@ func run(root, only string, quick bool) (err error) {
 }
 
 // measure gives every row a process of its own, so that none pays for another's memory.
-func (b *bench) measure(r row) (string, error) {
-	if err := b.start(); err != nil {
+func (b *bench) measure(r row) (figures string, err error) {
+	backend := fmt.Sprintf("{type: local, root: ./data, fsync: %s}", strings.TrimPrefix(r.store, "fsync "))
+	if r.store == bucket {
+		store, stop, err := versity.Open(filepath.Join(b.dir, "versity"), versity.Options{})
+		if err != nil {
+			return "", err
+		}
+		defer func() { err = errors.Join(err, stop(), os.RemoveAll(filepath.Join(b.dir, "versity"))) }()
+		backend = store.Backend()
+	}
+	if err := b.start(backend); err != nil {
 		return "", err
 	}
 	// The first login costs the time of a password hash; later ones do not.
@@ -128,14 +149,13 @@ func (b *bench) measure(r row) (string, error) {
 	if err == nil {
 		err = c.Quit()
 	}
-	figures := ""
 	if err == nil {
 		figures, err = r.do(b)
 	}
 	return figures, errors.Join(err, b.server.Stop())
 }
 
-func (b *bench) start() error {
+func (b *bench) start(backend string) error {
 	ports, err := harness.FreePorts()
 	if err != nil {
 		return err
@@ -145,13 +165,13 @@ passive: {ports: "%s"}
 tls:     {mode: required, cert_file: server.pem, key_file: server.key}
 log:     {level: warn}
 backends:
-  disk: {type: local, root: ./data, fsync: %s}
+  store: %s
 users_file: users.yaml
-`, ports.FTP, ports.Passive(), b.fsync)
+`, ports.FTP, ports.Passive(), backend)
 	users := fmt.Sprintf(`users:
   - name: bench
     password_hash: %q
-    mounts: [{path: /, backend: disk, permissions: [list, read, write, overwrite, delete]}]
+    mounts: [{path: /, backend: store, permissions: [list, read, write, overwrite, delete]}]
 `, hash)
 	err = errors.Join(
 		os.WriteFile(filepath.Join(b.dir, "sluice.yaml"), []byte(config), 0o600),

@@ -26,6 +26,13 @@ type Store struct {
 	Region    string
 }
 
+// Backend is the store as a backend in a configuration of Sluice.
+func (s Store) Backend() string {
+	return fmt.Sprintf("{type: s3, profile: versity, bucket: %s, endpoint: %q, path_style: true, "+
+		"allow_http: true, access_key_id: %s, secret_access_key: %s, region: %s}",
+		s.Bucket, s.Endpoint, s.AccessKey, s.SecretKey, s.Region)
+}
+
 // Options say what differs from an ordinary server.
 type Options struct {
 	Root   string // a folder that holds the buckets, else one of the server's own
