@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"maps"
+	"net/http"
 	"net/url"
 	"strings"
 	"time"
@@ -165,6 +166,29 @@ func (c *objectCopy) tags(ctx context.Context) (string, error) {
 	return v.Encode(), nil
 }
 
+// describeObject has a new object described as the source is.
+func (c *objectCopy) describeObject(h http.Header, tags string) {
+	for name, value := range map[string]*string{
+		"Content-Type": c.head.ContentType, "Content-Encoding": c.head.ContentEncoding,
+		"Content-Language": c.head.ContentLanguage, "Content-Disposition": c.head.ContentDisposition,
+		"Cache-Control": c.head.CacheControl,
+	} {
+		set(h, name, aws.ToString(value))
+	}
+	h.Del("X-Amz-Tagging")
+	set(h, "X-Amz-Tagging", tags)
+	set(h, "X-Amz-Storage-Class", string(c.class()))
+}
+
+// describeUpload does the same for one in parts into which the source is copied. Some servers cannot
+// do that if it was begun with checksums.
+func (c *objectCopy) describeUpload(in *s3.CreateMultipartUploadInput, tags string) {
+	in.ContentType, in.ContentEncoding, in.ContentLanguage = c.head.ContentType, c.head.ContentEncoding, c.head.ContentLanguage
+	in.ContentDisposition, in.CacheControl = c.head.ContentDisposition, c.head.CacheControl
+	in.Tagging, in.StorageClass = optional(tags), c.class()
+	in.ChecksumAlgorithm, in.ChecksumType = "", ""
+}
+
 // whole copies by one request.
 func (c *objectCopy) whole(ctx context.Context) (string, error) {
 	a := c.adapter
@@ -197,10 +221,7 @@ func (c *objectCopy) empty(ctx context.Context) (string, error) {
 		return "", err
 	}
 	h := a.newObject(c.metadata)
-	h.Del("X-Amz-Tagging")
-	set(h, "X-Amz-Tagging", tags)
-	set(h, "X-Amz-Storage-Class", string(c.class()))
-	set(h, "Content-Type", aws.ToString(c.head.ContentType))
+	c.describeObject(h, tags)
 	set(h, "If-None-Match", aws.ToString(c.absent()))
 	return c.publish(ctx, asking, func(ctx context.Context) (string, error) {
 		return a.writeSmall(ctx, a.full(c.to), h, nil)
@@ -216,17 +237,17 @@ func (c *objectCopy) parts(ctx context.Context) (etag string, err error) {
 		return "", err
 	}
 	in := a.newUpload(c.to, c.metadata)
-	in.Tagging, in.StorageClass = optional(tags), c.class()
-	in.ContentType, in.ContentEncoding, in.ContentLanguage = c.head.ContentType, c.head.ContentEncoding, c.head.ContentLanguage
-	in.ContentDisposition, in.CacheControl = c.head.ContentDisposition, c.head.CacheControl
-	// Some servers cannot copy into an upload that was begun with checksums.
-	in.ChecksumAlgorithm, in.ChecksumType = "", ""
+	c.describeUpload(in, tags)
 	record, err := a.startParts(ctx, c.token, in)
 	defer func() { a.endUpload(ctx, record, err == nil) }()
 	if err != nil {
 		return "", err
 	}
-	parts, err := c.copyParts(ctx, record)
+	var pieces []span
+	for begin := int64(0); begin < c.from.Size; begin += a.copyPart {
+		pieces = append(pieces, span{begin, min(begin+a.copyPart, c.from.Size)})
+	}
+	parts, err := c.copyParts(ctx, record, pieces)
 	if err != nil {
 		return "", err
 	}
@@ -246,32 +267,31 @@ func (c *objectCopy) parts(ctx context.Context) (etag string, err error) {
 	})
 }
 
-func (c *objectCopy) copyParts(ctx context.Context, record *record) ([]types.CompletedPart, error) {
-	a := c.adapter
-	n := (c.from.Size + a.copyPart - 1) / a.copyPart
-	if n > maxParts {
+// copyParts makes pieces of the source the first parts of an upload, several at once.
+func (c *objectCopy) copyParts(ctx context.Context, record *record, pieces []span) ([]types.CompletedPart, error) {
+	if len(pieces) > maxParts {
 		return nil, fault(backends.TooLarge, errParts)
 	}
-	parts := make([]types.CompletedPart, n)
+	parts := make([]types.CompletedPart, len(pieces))
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(copiers)
-	for i := range parts {
+	for i, piece := range pieces {
 		g.Go(func() (err error) {
-			parts[i], err = c.copyPart(ctx, record, int32(i)+1, int64(i)*a.copyPart)
+			parts[i], err = c.copyPart(ctx, record, int32(i)+1, piece)
 			return err
 		})
 	}
 	return parts, g.Wait()
 }
 
-func (c *objectCopy) copyPart(ctx context.Context, record *record, number int32, offset int64) (types.CompletedPart, error) {
+func (c *objectCopy) copyPart(ctx context.Context, record *record, number int32, piece span) (types.CompletedPart, error) {
 	a := c.adapter
 	in := &s3.UploadPartCopyInput{
 		Bucket: &a.Bucket, Key: aws.String(a.full(c.to)), UploadId: &record.UploadID, PartNumber: &number,
 		CopySource: c.source(), CopySourceIfMatch: &c.from.Version, RequestPayer: a.payer(),
 	}
-	if c.from.Size > a.copyPart { // S3 takes no range of an object below 5 MiB
-		in.CopySourceRange = aws.String(span(offset, min(offset+a.copyPart, c.from.Size)))
+	if piece.end-piece.begin < c.from.Size { // S3 takes no range of an object below 5 MiB
+		in.CopySourceRange = aws.String(piece.header())
 	}
 	var part types.CompletedPart
 	err := retry(ctx, copying, func(ctx context.Context) error {

@@ -36,7 +36,7 @@ type cursor struct {
 
 // open asks for what is left, and returns what the store says of the object.
 func (c *cursor) open() (http.Header, error) {
-	resp, err := c.adapter.get(c.ctx, c.full, span(c.offset, c.end), c.version)
+	resp, err := c.adapter.get(c.ctx, c.full, span{c.offset, c.end}.header(), c.version)
 	if err != nil {
 		return nil, err
 	}
@@ -59,15 +59,18 @@ func (c *cursor) open() (http.Header, error) {
 	return resp.Header, nil
 }
 
-// span writes a range of bytes as HTTP does (RFC 9110, section 14.1.2); an end below 0 is the object's.
-func span(offset, end int64) string {
+// span is a piece of an object: from begin to before end. An end below 0 is the object's.
+type span struct{ begin, end int64 }
+
+// header writes it as HTTP does (RFC 9110, section 14.1.2); all of the object is "".
+func (s span) header() string {
 	switch {
-	case offset == 0 && end < 0:
+	case s.begin == 0 && s.end < 0:
 		return ""
-	case end < 0:
-		return fmt.Sprintf("bytes=%d-", offset)
+	case s.end < 0:
+		return fmt.Sprintf("bytes=%d-", s.begin)
 	}
-	return fmt.Sprintf("bytes=%d-%d", offset, end-1)
+	return fmt.Sprintf("bytes=%d-%d", s.begin, s.end-1)
 }
 
 // Read implements io.Reader.

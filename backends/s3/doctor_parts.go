@@ -40,7 +40,7 @@ func (d *doctor) partsOfAnySize(ctx context.Context, dir string) (answer, error)
 // compareSeam reads the last bytes of the first part and the first of the second.
 func (d *doctor) compareSeam(ctx context.Context, want string) (answer, error) {
 	half := int64(len(want) / 2) // of each
-	got, err := d.read(ctx, &s3.GetObjectInput{Key: &d.whole.key, Range: aws.String(span(d.part-half, d.part+half))})
+	got, err := d.read(ctx, &s3.GetObjectInput{Key: &d.whole.key, Range: aws.String(span{d.part - half, d.part + half}.header())})
 	if err == nil && got != want {
 		return answer{
 			outcome: OutcomeFailed, found: "the object is not its parts in their order",
@@ -110,7 +110,7 @@ func (d *doctor) copyInParts(ctx context.Context, dir string) (answer, error) {
 	}
 	var parts []types.CompletedPart
 	for _, r := range [][2]int64{{0, d.part}, {d.part, d.whole.size}} {
-		p, err := d.copyRange(ctx, u, int32(len(parts))+1, span(r[0], r[1]))
+		p, err := d.copyRange(ctx, u, int32(len(parts))+1, span{r[0], r[1]}.header())
 		if refusal(err) {
 			return answer{can: no, found: "refused: " + brief(err)}, nil
 		}

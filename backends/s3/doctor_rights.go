@@ -145,7 +145,7 @@ func (d *doctor) getObject(ctx context.Context, _ string) (answer, error) {
 // getRange: a download that broke goes on where it was, in the same version.
 func (d *doctor) getRange(ctx context.Context, _ string) (answer, error) {
 	const first, behind = 2, 7
-	in := &s3.GetObjectInput{Key: &d.object.key, Range: aws.String(span(first, behind)), IfMatch: &d.object.etag}
+	in := &s3.GetObjectInput{Key: &d.object.key, Range: aws.String(span{first, behind}.header()), IfMatch: &d.object.etag}
 	content, err := d.read(ctx, in)
 	if err != nil {
 		return answer{}, err

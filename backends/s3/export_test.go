@@ -11,7 +11,7 @@ import (
 
 // SetSizes makes small what is large, so that tests need not move gigabytes.
 func (a *Adapter) SetSizes(part, whole, piece int64) {
-	a.partSize, a.maxCopy, a.copyPart = part, whole, piece
+	a.partSize, a.smallest, a.maxCopy, a.copyPart = part, part, whole, piece
 }
 
 // Dial has the adapter reach its server by dial. Nothing else of its transport changes.

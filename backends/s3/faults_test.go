@@ -78,12 +78,18 @@ func TestThrottledForGood(t *testing.T) {
 // TestFlippedBit: content that arrives changed is never published. It is sent again or the upload
 // fails as Corrupt.
 func TestFlippedBit(t *testing.T) {
-	for _, size := range []int{5, testPart - 1, 3 * testPart} {
-		for part := range 4 {
+	old := content(4, 2*testPart)
+	for _, test := range []struct{ size, offset int }{
+		{5, 0},
+		{testPart - 1, 0},
+		{3 * testPart, 0},
+		{3 * testPart, len(old)}, // behind two that the store copies
+	} {
+		for part := range 6 {
 			for _, times := range []int{1, 100} {
-				t.Run(fmt.Sprintf("%d bytes, part %d, %d times", size, part, times), func(t *testing.T) {
+				t.Run(fmt.Sprintf("%d bytes at %d, part %d, %d times", test.size, test.offset, part, times), func(t *testing.T) {
 					inBubble(t, s3fake.Options{}, func(b *bubble) {
-						b.store.Put("k", []byte("old"), nil)
+						b.store.Put("k", []byte(old), nil)
 						n := 0
 						b.store.OnRequest(func(r s3fake.Request) s3fake.Fault {
 							if r.Key != "k" || r.Op != "PutObject" && r.Op != "UploadPart" || r.Part != part {
@@ -92,12 +98,13 @@ func TestFlippedBit(t *testing.T) {
 							n++
 							return s3fake.Fault{FlipBit: n <= times}
 						})
-						want := content(1, size)
-						err := put(b.Context(), b.open(), "k", want, backends.PutOptions{})
+						more := content(1, test.size)
+						want := old[:test.offset] + more
+						err := put(b.Context(), b.open(), "k", more, backends.PutOptions{Offset: int64(test.offset)})
 						switch o, _ := b.store.Object("k"); {
 						case err == nil && string(o.Data) != want:
 							b.Error("success, and the object is another")
-						case err != nil && string(o.Data) != "old":
+						case err != nil && string(o.Data) != old:
 							b.Error("an error, and the object is published:", err)
 						case err != nil && backends.KindOf(err) != backends.Corrupt:
 							b.Error(err)

@@ -66,6 +66,20 @@ var operations = []operation{
 		before: map[string]string{}, after: map[string]string{"k": newBytes},
 	},
 	{
+		name: "append to a small one",
+		do: func(ctx context.Context, a *s3.Adapter) error {
+			return put(ctx, a, "k", "new", backends.PutOptions{Offset: 3})
+		},
+		before: map[string]string{"k": "old"}, after: map[string]string{"k": "oldnew"},
+	},
+	{
+		name: "append in parts",
+		do: func(ctx context.Context, a *s3.Adapter) error {
+			return put(ctx, a, "k", newBytes, backends.PutOptions{Offset: int64(len(oldBytes))})
+		},
+		before: map[string]string{"k": oldBytes}, after: map[string]string{"k": oldBytes + newBytes},
+	},
+	{
 		name: "copy in parts",
 		do: func(ctx context.Context, a *s3.Adapter) error {
 			_, err := a.Copy(ctx, "from", "k", backends.CopyOptions{})

@@ -29,6 +29,10 @@ var publications = slices.Concat(
 	puts("small", "PutObject", "new"),
 	puts("a page", "PutObject", content(7, testPart-5)),
 	puts("in parts", "CompleteMultipartUpload", newBytes),
+	[]publication{
+		{"append small", "PutObject", "old", "oldnew", appending(3, "new")},
+		{"append in parts", "CompleteMultipartUpload", oldBytes, oldBytes[:2*testPart] + newBytes, appending(2*testPart, newBytes)},
+	},
 	copies("small", "CopyObject", "from"),
 	copies("large", "CompleteMultipartUpload", large),
 )
@@ -47,6 +51,12 @@ func puts(name, request, content string) []publication {
 			}
 			return do(backends.PutOptions{IfVersion: k.Version})(ctx, a)
 		}},
+	}
+}
+
+func appending(offset int64, content string) func(ctx context.Context, a *s3.Adapter) error {
+	return func(ctx context.Context, a *s3.Adapter) error {
+		return put(ctx, a, "k", content, backends.PutOptions{Offset: offset})
 	}
 }
 

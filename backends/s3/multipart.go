@@ -68,12 +68,13 @@ type multipart struct {
 	hasBegun bool
 	results  chan sent
 
-	parts    []types.CompletedPart
-	sizes    []sized
-	started  int32
-	inFlight int
-	limit    int
-	broken   error // what the first part that failed said
+	checksums bool
+	parts     []types.CompletedPart
+	sizes     []sized
+	started   int32
+	inFlight  int
+	limit     int
+	broken    error // what the first part that failed said
 }
 
 // sent is what became of a part.
@@ -83,6 +84,7 @@ type sent struct {
 	crc    uint32
 	etag   string
 	err    error
+	copied []types.CompletedPart // instead of all the others
 }
 
 // sized is what the whole's checksum is made of.
@@ -95,7 +97,9 @@ type sized struct {
 func newMultipart(u *upload) *multipart {
 	m := &multipart{
 		upload: u, ready: make(chan struct{}), results: make(chan sent, maxInFlight),
-		limit: firstInFlight,
+		limit: firstInFlight, started: int32(len(u.copied)),
+		// Some servers cannot copy into an upload that was begun with checksums.
+		checksums: u.adapter.Profile.Checksums && len(u.copied) == 0,
 	}
 	m.ctx, m.cancel = outliving(u.ctx, lastAnswers)
 	return m
@@ -103,23 +107,37 @@ func newMultipart(u *upload) *multipart {
 
 // begin begins the upload in the store, in the background.
 func (m *multipart) begin() {
+	if m.hasBegun {
+		return
+	}
 	m.hasBegun = true
 	go func() {
 		defer close(m.ready)
 		m.record, m.begun = m.adapter.startUpload(m.upload.ctx, m.upload)
 	}()
+	if len(m.copied) > 0 {
+		m.inFlight++ // for all of them
+		go func() {
+			<-m.ready
+			s := sent{err: m.begun}
+			if s.err == nil {
+				s.copied, s.err = m.present.copyParts(m.ctx, m.record, m.copied)
+			}
+			m.results <- s
+		}()
+	}
 }
 
 // run sends first and all that follows, unless it has ended, and publishes it, unless err.
 func (m *multipart) run(first *part, ended bool, err error) (backends.Object, error) {
-	if !m.hasBegun {
-		m.begin()
-	}
+	m.begin()
 	if err == nil {
 		err = m.admit()
 	}
 	if err == nil {
-		m.send(first)
+		if first.size > 0 {
+			m.send(first)
+		}
 		if !ended {
 			err = m.rest()
 		}
@@ -221,8 +239,11 @@ func (m *multipart) sendPart(number int32, p *part) (etag string, err error) {
 		full: a.full(m.key), header: make(http.Header), body: p, hash: unsigned,
 		query: url.Values{"partNumber": {strconv.Itoa(int(number))}, "uploadId": {m.record.UploadID}},
 	}
-	if a.Profile.Checksums {
+	switch {
+	case m.checksums:
 		r.header.Set(headerCRC, header(p.crc))
+	case a.Profile.Checksums:
+		r.hash = p.hash() // instead
 	}
 	err = retry(m.ctx, sending(p.size), func(ctx context.Context) error {
 		etag, err = a.hot.write(ctx, r)
@@ -240,8 +261,12 @@ func (m *multipart) collect(s sent) {
 		}
 		return
 	}
+	if len(s.copied) > 0 {
+		m.parts = append(m.parts, s.copied...)
+		return
+	}
 	done := types.CompletedPart{PartNumber: &s.number, ETag: &s.etag}
-	if m.adapter.Profile.Checksums {
+	if m.checksums {
 		done.ChecksumCRC32 = aws.String(header(s.crc))
 	}
 	m.parts = append(m.parts, done)
@@ -272,7 +297,7 @@ func (m *multipart) complete() (backends.Object, error) {
 		Bucket: &a.Bucket, Key: aws.String(a.full(m.key)), UploadId: &m.record.UploadID,
 		MultipartUpload: &types.CompletedMultipartUpload{Parts: m.parts}, RequestPayer: a.payer(),
 	}
-	if a.Profile.Checksums {
+	if m.checksums {
 		in.ChecksumCRC32, in.ChecksumType = aws.String(header(m.crc())), types.ChecksumTypeFullObject
 	}
 	if a.Profile.ObjectSize {

@@ -71,12 +71,12 @@ func (u *upload) fill(p *part, limit int64) (ended bool, err error) {
 		if err := u.alive(); err != nil {
 			return false, err
 		}
-		n, err := u.r.Read(p.at(p.size, limit))
+		n, err := u.read(p.at(p.size, limit))
 		if n > 0 {
 			p.wrote(n)
 			empty = 0
 		} else if empty++; empty == emptyReads && err == nil {
-			err = io.ErrNoProgress
+			err = backends.ReadError(u.ctx, io.ErrNoProgress)
 		}
 		if u.size += int64(n); u.options.MaxSize > 0 && u.size > u.options.MaxSize {
 			return false, fault(backends.TooLarge, nil)
@@ -85,10 +85,21 @@ func (u *upload) fill(p *part, limit int64) (ended bool, err error) {
 			return true, nil
 		}
 		if err != nil {
-			return false, backends.ReadError(u.ctx, err)
+			return false, err
 		}
 	}
 	return false, nil
+}
+
+// read reads what the object has before the content, and then the content.
+func (u *upload) read(p []byte) (n int, err error) {
+	if u.before.offset < u.before.end {
+		return u.before.Read(p) // it ends without io.EOF, which is the content's
+	}
+	if n, err = u.r.Read(p); err != nil && err != io.EOF {
+		err = backends.ReadError(u.ctx, err)
+	}
+	return n, err
 }
 
 // alive says why the upload cannot go on.

@@ -23,10 +23,13 @@ func (a *Adapter) put(ctx context.Context, key string, r io.Reader, o backends.P
 	if err := a.begin(ctx, key); err != nil {
 		return none, err
 	}
+	can := a.Capabilities()
 	switch {
 	case key == "":
 		return none, fault(backends.IsDir, nil)
-	case o.Offset != 0, o.Resumable, (o.IfAbsent || o.IfVersion != "") && !a.Capabilities().IfAbsent:
+	case o.Offset < 0:
+		return none, fault(backends.BadOffset, nil)
+	case o.Offset > 0 && !can.Offset, o.Resumable, (o.IfAbsent || o.IfVersion != "") && !can.IfAbsent:
 		return none, fault(backends.Unsupported, nil)
 	}
 	looking, cancel := context.WithCancel(ctx)
@@ -38,6 +41,12 @@ func (a *Adapter) put(ctx context.Context, key string, r io.Reader, o backends.P
 		cancel()
 		_ = u.admit() // only to see the end of it
 	}()
+	if o.Offset > 0 {
+		if err := u.continues(looking); err != nil {
+			return none, err
+		}
+		defer u.before.drop()
+	}
 	return u.run()
 }
 
@@ -52,19 +61,35 @@ type upload struct {
 	token string
 	// folder will say whether the key is one; nil when it has.
 	folder <-chan folderAnswer
-	// size is what came so far.
+	// size is what the object has so far.
 	size int64
+	// present is the object that an upload with an offset goes on from: copied are the pieces of it
+	// that become the first parts, before what follows them and is read and sent again.
+	present *objectCopy
+	tags    string // of it
+	copied  []span
+	before  cursor
 }
 
 // run reads a little, then a page, then a part, and only then begins an upload in parts.
 func (u *upload) run() (backends.Object, error) {
 	a := u.adapter
+	var m *multipart // as soon as more than one part is needed
+	defer func() {
+		if m != nil {
+			m.cancel()
+		}
+	}()
+	if len(u.copied) > 0 {
+		m = newMultipart(u)
+		m.begin() // the store copies while the content comes
+	}
 	buf := a.heads.Get().(*[headSize]byte)
 	defer a.heads.Put(buf)
 	head := &part{head: buf[:]}
 	ended, err := u.fill(head, headSize)
 	if err != nil || ended {
-		return u.whole(head, err)
+		return u.only(m, head, err)
 	}
 
 	first := &part{lease: a.Memory.TryFirst()}
@@ -73,13 +98,14 @@ func (u *upload) run() (backends.Object, error) {
 		first.write(head.head)
 		ended, err = u.fill(first, pages.Size)
 		if err != nil || ended {
-			return u.whole(first, err)
+			return u.only(m, first, err)
 		}
 	}
 
 	size := a.partSize
-	m := newMultipart(u)
-	defer m.cancel()
+	if m == nil {
+		m = newMultipart(u)
+	}
 	lease := a.Memory.TryReserve(size)
 	if lease == nil {
 		// It will take a while, in which the upload can begin: later it would keep a part waiting.
@@ -96,12 +122,18 @@ func (u *upload) run() (backends.Object, error) {
 		first.write(head.head)
 	}
 	ended, err = u.fill(first, size)
-	if !m.hasBegun && (err != nil || ended) {
-		return u.whole(first, err)
+	if err != nil || ended {
+		return u.only(m, first, err)
 	}
-	p := first
-	first = &part{} // it is m's now
-	return m.run(p, ended, err)
+	return m.run(first, ended, err)
+}
+
+// only publishes what one part holds, behind what is copied.
+func (u *upload) only(m *multipart, p *part, err error) (backends.Object, error) {
+	if m != nil && m.hasBegun {
+		return m.run(p, true, err)
+	}
+	return u.whole(p, err)
 }
 
 // whole publishes an object that one part holds, unless err.
@@ -117,6 +149,9 @@ func (u *upload) whole(p *part, err error) (backends.Object, error) {
 	}
 	a := u.adapter
 	r := request{full: a.full(u.key), header: a.newObject(u.metadata()), body: p, hash: unsigned}
+	if u.present != nil {
+		u.present.describeObject(r.header, u.tags)
+	}
 	set(r.header, "Content-Type", u.options.ContentType)
 	if a.Profile.Checksums {
 		r.header.Set(headerCRC, header(p.crc))

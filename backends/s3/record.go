@@ -40,7 +40,12 @@ const recordType = "application/json"
 // after an error.
 func (a *Adapter) startUpload(ctx context.Context, u *upload) (*record, error) {
 	in := a.newUpload(u.key, u.metadata())
-	in.ContentType = optional(u.options.ContentType)
+	if len(u.copied) > 0 {
+		u.present.describeUpload(in, u.tags)
+	}
+	if u.options.ContentType != "" {
+		in.ContentType = &u.options.ContentType
+	}
 	return a.startParts(ctx, u.token, in)
 }
 
@@ -185,9 +190,8 @@ func (a *Adapter) privateHeader() http.Header {
 
 // writeSmall sends content that has no checksum but its signature's.
 func (a *Adapter) writeSmall(ctx context.Context, name string, h http.Header, content []byte) (etag string, err error) {
-	return a.hot.write(ctx, request{
-		full: name, header: h, body: &part{head: content, size: int64(len(content))}, hash: hashed(content),
-	})
+	p := &part{head: content, size: int64(len(content))}
+	return a.hot.write(ctx, request{full: name, header: h, body: p, hash: p.hash()})
 }
 
 // publishPrivate writes one of them that is not there yet. Its content is different at every writing,

@@ -283,8 +283,12 @@ func (h *hot) write(ctx context.Context, r request) (etag string, err error) {
 	return etag, nil
 }
 
-// hashed is the hash of content that is signed with it.
-func hashed(content []byte) string {
-	sum := sha256.Sum256(content)
-	return hex.EncodeToString(sum[:])
+// hash is that of a part that is signed with its content.
+func (p *part) hash() string {
+	h := sha256.New()
+	for offset := int64(0); offset < p.size; {
+		n, _ := h.Write(p.at(offset, p.size))
+		offset += int64(n)
+	}
+	return hex.EncodeToString(h.Sum(nil))
 }

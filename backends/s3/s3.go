@@ -87,8 +87,9 @@ type Adapter struct {
 	close  func()
 
 	// maxCopy is the largest object that is copied by one request, copyPart the bytes of one when it
-	// is larger; partSize the smallest part of an upload.
-	maxCopy, copyPart, partSize int64
+	// is larger; partSize that of an upload's first parts, smallest what a part has to have at least
+	// unless it is the last.
+	maxCopy, copyPart, partSize, smallest int64
 
 	// heads are beginnings of uploads, buffers what a download moves at once.
 	heads, buffers sync.Pool
@@ -129,7 +130,7 @@ func Open(ctx context.Context, c Config) (*Adapter, error) {
 	}
 	a := &Adapter{
 		Config: c, client: client, hot: hot, close: transport.CloseIdleConnections,
-		maxCopy: maxCopy, copyPart: copyPart, partSize: c.firstPart(),
+		maxCopy: maxCopy, copyPart: copyPart, partSize: c.firstPart(), smallest: smallestPart,
 	}
 	a.heads.New = func() any { return new([headSize]byte) }
 	a.buffers.New = func() any { return new(pages.Page) }
@@ -157,7 +158,7 @@ func (c *Config) firstPart() int64 {
 func (a *Adapter) Capabilities() backends.Capabilities {
 	return backends.Capabilities{
 		Ordered: true, Flat: true, ModTime: true, Metadata: true,
-		IfAbsent: a.Profile.IfAbsent(),
+		IfAbsent: a.Profile.IfAbsent(), Offset: a.Profile.IfAbsent() && a.Profile.PartCopy,
 	}
 }
 
