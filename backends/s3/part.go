@@ -71,35 +71,37 @@ func (u *upload) fill(p *part, limit int64) (ended bool, err error) {
 		if err := u.alive(); err != nil {
 			return false, err
 		}
-		n, err := u.read(p.at(p.size, limit))
+		n, ended, err := u.read(p.at(p.size, limit))
 		if n > 0 {
 			p.wrote(n)
 			empty = 0
-		} else if empty++; empty == emptyReads && err == nil {
+		} else if empty++; empty == emptyReads && err == nil && !ended {
 			err = backends.ReadError(u.ctx, io.ErrNoProgress)
 		}
 		if u.size += int64(n); u.options.MaxSize > 0 && u.size > u.options.MaxSize {
 			return false, fault(backends.TooLarge, nil)
 		}
-		if err == io.EOF {
-			return true, nil
-		}
-		if err != nil {
-			return false, err
+		if ended || err != nil {
+			return ended, err
 		}
 	}
 	return false, nil
 }
 
-// read reads what the object has before the content, and then the content.
-func (u *upload) read(p []byte) (n int, err error) {
+// read reads what the object has before the content, and then the content to its end.
+func (u *upload) read(p []byte) (n int, ended bool, err error) {
 	if u.before.offset < u.before.end {
-		return u.before.Read(p) // it ends without io.EOF, which is the content's
+		n, err = u.before.Read(p)
+		return n, false, err
 	}
-	if n, err = u.r.Read(p); err != nil && err != io.EOF {
+	n, err = u.r.Read(p)
+	switch {
+	case err == io.EOF: //nolint:errorlint // one that wraps it is no end
+		return n, true, nil
+	case err != nil:
 		err = backends.ReadError(u.ctx, err)
 	}
-	return n, err
+	return n, false, err
 }
 
 // alive says why the upload cannot go on.
