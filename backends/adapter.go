@@ -63,6 +63,13 @@ type CloudStorageAdapter interface {
 	// implement io.WriterTo; an adapter may use it and must then treat its nil error as io.EOF.
 	Put(ctx context.Context, key string, r io.Reader, o PutOptions) (Object, error)
 
+	// Pending describes what was kept for owner of an upload to key that broke off. Nothing kept, or
+	// an object at key that is newer, is NotExist; an upload that some process still writes is Busy.
+	Pending(ctx context.Context, key, owner string) (Pending, error)
+
+	// Discard drops what Pending describes. Nothing kept is no error.
+	Discard(ctx context.Context, key, owner string) error
+
 	// Copy makes to a copy of the object from, inside the store, with its times and metadata. Missing
 	// folders above to come into being. A folder at either end is IsDir.
 	Copy(ctx context.Context, from, to string, o CopyOptions) (Object, error)
@@ -113,6 +120,8 @@ type Capabilities struct {
 	ModTime bool
 	// Metadata: PutOptions.Metadata is kept.
 	Metadata bool
+	// Resume: Put can keep what arrived of an upload that breaks off, for any process to continue.
+	Resume bool
 	// Space: Available has an answer.
 	Space bool
 }
@@ -179,8 +188,39 @@ type PutOptions struct {
 	// MaxSize is the most bytes that the whole object may have; beyond it Put fails with TooLarge.
 	// 0 is no bound.
 	MaxSize int64
-	// Resumable: keep what arrived when r fails, to be continued later.
+	// Resumable: when r or ctx fails, what arrived is kept for Owner, if it is worth it. The Object
+	// that comes with the error has in Size how many bytes are. Where a process still writes what
+	// is being kept for the same owner and key, Put is Busy; what was kept before is dropped.
 	Resumable bool
+	// Owner is whose upload it is; nobody else sees what is kept of it. It is needed for Resumable.
+	Owner string
+	// Continue is the Version of the Pending that this Put goes on from, and Offset then where in
+	// the whole r begins, at most at its Size; it may be 0. What r sends again has to be what is
+	// kept, else Conflict. Another version than the present one is Busy: someone else goes on with it.
+	Continue string
+}
+
+// Pending is what was kept of an upload that broke off.
+type Pending struct {
+	// Size is in bytes.
+	Size int64
+	// ModTime is when it was kept.
+	ModTime time.Time
+	// Version is another one as soon as any process goes on with it.
+	Version string
+}
+
+// NotResumable is embedded by an adapter that keeps nothing of an upload that breaks off.
+type NotResumable struct{}
+
+// Pending implements CloudStorageAdapter.
+func (NotResumable) Pending(_ context.Context, key, _ string) (Pending, error) {
+	return Pending{}, &Error{Op: "pending", Key: key, Kind: Unsupported}
+}
+
+// Discard implements CloudStorageAdapter.
+func (NotResumable) Discard(_ context.Context, key, _ string) error {
+	return &Error{Op: "discard", Key: key, Kind: Unsupported}
 }
 
 // CopyOptions says how a copy is to be published.

@@ -22,6 +22,8 @@ func Memory() backends.CloudStorageAdapter {
 }
 
 type memory struct {
+	backends.NotResumable
+
 	mu     sync.Mutex
 	nodes  map[string]*node
 	writes int

@@ -50,6 +50,8 @@ const (
 
 // Adapter is a folder as a store.
 type Adapter struct {
+	backends.NotResumable
+
 	root *os.Root
 	// tmp is .sluice/tmp, opened once: every Put makes a file in it and moves it out again.
 	tmp *folder

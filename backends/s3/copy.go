@@ -238,9 +238,9 @@ func (c *objectCopy) parts(ctx context.Context) (etag string, err error) {
 	}
 	in := a.newUpload(c.to, c.metadata)
 	c.describeUpload(in, tags)
-	record, err := a.startParts(ctx, c.token, in)
+	record := &record{Key: *in.Key, name: a.private("uploads/" + c.token)}
 	defer func() { a.endUpload(ctx, record, err == nil) }()
-	if err != nil {
+	if err := a.startParts(ctx, record, in); err != nil {
 		return "", err
 	}
 	var pieces []span
@@ -251,9 +251,13 @@ func (c *objectCopy) parts(ctx context.Context) (etag string, err error) {
 	if err != nil {
 		return "", err
 	}
+	completed := make([]types.CompletedPart, len(parts))
+	for i, p := range parts {
+		completed[i] = types.CompletedPart{PartNumber: &p.Number, ETag: &p.ETag}
+	}
 	done := &s3.CompleteMultipartUploadInput{
 		Bucket: &a.Bucket, Key: aws.String(a.full(c.to)), UploadId: &record.UploadID, IfNoneMatch: c.absent(),
-		MultipartUpload: &types.CompletedMultipartUpload{Parts: parts}, RequestPayer: a.payer(),
+		MultipartUpload: &types.CompletedMultipartUpload{Parts: completed}, RequestPayer: a.payer(),
 	}
 	if a.Profile.ObjectSize {
 		done.MpuObjectSize = &c.from.Size
@@ -268,11 +272,11 @@ func (c *objectCopy) parts(ctx context.Context) (etag string, err error) {
 }
 
 // copyParts makes pieces of the source the first parts of an upload, several at once.
-func (c *objectCopy) copyParts(ctx context.Context, record *record, pieces []span) ([]types.CompletedPart, error) {
+func (c *objectCopy) copyParts(ctx context.Context, record *record, pieces []span) ([]keptPart, error) {
 	if len(pieces) > maxParts {
 		return nil, fault(backends.TooLarge, errParts)
 	}
-	parts := make([]types.CompletedPart, len(pieces))
+	parts := make([]keptPart, len(pieces))
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(copiers)
 	for i, piece := range pieces {
@@ -284,7 +288,7 @@ func (c *objectCopy) copyParts(ctx context.Context, record *record, pieces []spa
 	return parts, g.Wait()
 }
 
-func (c *objectCopy) copyPart(ctx context.Context, record *record, number int32, piece span) (types.CompletedPart, error) {
+func (c *objectCopy) copyPart(ctx context.Context, record *record, number int32, piece span) (keptPart, error) {
 	a := c.adapter
 	in := &s3.UploadPartCopyInput{
 		Bucket: &a.Bucket, Key: aws.String(a.full(c.to)), UploadId: &record.UploadID, PartNumber: &number,
@@ -293,7 +297,7 @@ func (c *objectCopy) copyPart(ctx context.Context, record *record, number int32,
 	if piece.end-piece.begin < c.from.Size { // S3 takes no range of an object below 5 MiB
 		in.CopySourceRange = aws.String(piece.header())
 	}
-	var part types.CompletedPart
+	part := keptPart{Number: number, Size: piece.end - piece.begin}
 	err := retry(ctx, copying, func(ctx context.Context) error {
 		out, err := a.client.UploadPartCopy(ctx, in)
 		if err != nil {
@@ -302,7 +306,7 @@ func (c *objectCopy) copyPart(ctx context.Context, record *record, number int32,
 		if out.CopyPartResult == nil || out.CopyPartResult.ETag == nil {
 			return errNoVersion
 		}
-		part = types.CompletedPart{PartNumber: &number, ETag: out.CopyPartResult.ETag}
+		part.ETag = *out.CopyPartResult.ETag
 		return nil
 	})
 	return part, err

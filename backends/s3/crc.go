@@ -1,8 +1,10 @@
 package s3
 
 import (
+	"cmp"
 	"encoding/base64"
 	"encoding/binary"
+	"fmt"
 	"hash/crc32"
 )
 
@@ -44,4 +46,13 @@ func header(crc uint32) string {
 	var b [4]byte
 	binary.BigEndian.PutUint32(b[:], crc)
 	return base64.StdEncoding.EncodeToString(b[:])
+}
+
+// parseHeader reads one.
+func parseHeader(s string) (uint32, error) {
+	b, err := base64.StdEncoding.DecodeString(s)
+	if err != nil || len(b) != 4 {
+		return 0, fmt.Errorf("%q is not a CRC-32: %w", s, cmp.Or(err, errShort))
+	}
+	return binary.BigEndian.Uint32(b), nil
 }

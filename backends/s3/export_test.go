@@ -12,6 +12,7 @@ import (
 // SetSizes makes small what is large, so that tests need not move gigabytes.
 func (a *Adapter) SetSizes(part, whole, piece int64) {
 	a.partSize, a.smallest, a.maxCopy, a.copyPart = part, part, whole, piece
+	a.KeepAtLeast = part
 }
 
 // Dial has the adapter reach its server by dial. Nothing else of its transport changes.
@@ -27,7 +28,7 @@ func (a *Adapter) Through(t http.RoundTripper) {
 
 // Outgoing is the body of a request.
 func Outgoing(content string) io.ReadCloser {
-	return &outgoing{part: &part{head: []byte(content), size: int64(len(content))}}
+	return &outgoing{parts: []*part{bytesPart([]byte(content))}}
 }
 
 // Client is the adapter's own client, for what others do in its bucket.

@@ -69,8 +69,9 @@ type multipart struct {
 	results  chan sent
 
 	checksums bool
-	parts     []types.CompletedPart
-	sizes     []sized
+	lease     *leaseKeeper // nil unless the upload is kept when it breaks off
+	parts     []keptPart   // that the store has; copied ones without a CRC
+	begins    int32        // the number of the first part that this process sends
 	started   int32
 	inFlight  int
 	limit     int
@@ -79,25 +80,14 @@ type multipart struct {
 
 // sent is what became of a part.
 type sent struct {
-	number int32
-	size   int64
-	crc    uint32
-	etag   string
-	err    error
-	copied []types.CompletedPart // instead of all the others
-}
-
-// sized is what the whole's checksum is made of.
-type sized struct {
-	number int32
-	size   int64
-	crc    uint32
+	parts []keptPart
+	err   error
 }
 
 func newMultipart(u *upload) *multipart {
 	m := &multipart{
 		upload: u, ready: make(chan struct{}), results: make(chan sent, maxInFlight),
-		limit: firstInFlight, started: int32(len(u.copied)),
+		limit: firstInFlight, begins: int32(len(u.copied)) + 1, started: int32(len(u.copied)),
 		// Some servers cannot copy into an upload that was begun with checksums.
 		checksums: u.adapter.Profile.Checksums && len(u.copied) == 0,
 	}
@@ -107,13 +97,19 @@ func newMultipart(u *upload) *multipart {
 
 // begin begins the upload in the store, in the background.
 func (m *multipart) begin() {
-	if m.hasBegun {
-		return
+	if !m.hasBegun {
+		m.beginIn(m.upload.ctx)
 	}
+}
+
+func (m *multipart) beginIn(ctx context.Context) {
 	m.hasBegun = true
 	go func() {
 		defer close(m.ready)
-		m.record, m.begun = m.adapter.startUpload(m.upload.ctx, m.upload)
+		m.record, m.begun = m.adapter.startUpload(ctx, m.upload)
+		if m.begun == nil && m.record.kept != nil {
+			m.keepLease()
+		}
 	}()
 	if len(m.copied) > 0 {
 		m.inFlight++ // for all of them
@@ -121,28 +117,34 @@ func (m *multipart) begin() {
 			<-m.ready
 			s := sent{err: m.begun}
 			if s.err == nil {
-				s.copied, s.err = m.present.copyParts(m.ctx, m.record, m.copied)
+				s.parts, s.err = m.present.copyParts(m.ctx, m.record, m.copied)
 			}
 			m.results <- s
 		}()
 	}
 }
 
-// run sends first and all that follows, unless it has ended, and publishes it, unless err.
+// run sends first and all that follows, unless it has ended, and publishes it, unless err. What cannot
+// be published is kept if it is to be, and the object then has the size of that.
 func (m *multipart) run(first *part, ended bool, err error) (backends.Object, error) {
 	m.begin()
 	if err == nil {
 		err = m.admit()
 	}
+	unsent := first
 	if err == nil {
+		unsent = nil
 		if first.size > 0 {
 			m.send(first)
+		} else {
+			first.release()
 		}
 		if !ended {
-			err = m.rest()
+			unsent, err = m.rest()
 		}
-	} else {
-		first.release()
+	}
+	if unsent != nil {
+		defer unsent.release()
 	}
 	if err != nil {
 		defer time.AfterFunc(lastAnswers, m.cancel).Stop()
@@ -158,26 +160,38 @@ func (m *multipart) run(first *part, ended bool, err error) (backends.Object, er
 	if err == nil {
 		obj, err = m.complete()
 	}
-	m.adapter.endUpload(m.upload.ctx, m.record, err == nil)
+	m.lease.stop()
+	switch {
+	case err != nil && m.keeps(err):
+		obj.Size, err = m.park(unsent, err)
+	case m.lease.lost():
+		err = fault(backends.Fenced, err)
+	default:
+		m.adapter.endUpload(m.upload.ctx, m.record, err == nil)
+	}
 	return obj, err
 }
 
-// rest reads the parts that follow the first and has them sent.
-func (m *multipart) rest() error {
+// rest reads the parts that follow the first and has them sent. After an error it returns what was
+// read and not sent.
+func (m *multipart) rest() (unsent *part, err error) {
 	for ended := false; !ended; {
 		size := m.adapter.partAfter(m.size)
 		p, err := m.next(size)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		ended, err = m.fill(p, size)
-		if err != nil || p.size == 0 {
+		switch {
+		case err != nil:
+			return p, err
+		case p.size == 0:
 			p.release()
-			return err
+		default:
+			m.send(p)
 		}
-		m.send(p)
 	}
-	return nil
+	return nil, nil //nolint:nilnil // everything was sent
 }
 
 // next waits until there is memory for another part. Who has parts on their way never waits for
@@ -214,42 +228,42 @@ func (m *multipart) send(p *part) {
 	m.inFlight++
 	number := m.started
 	go func() {
-		s := sent{number: number, size: p.size, crc: p.crc}
-		if number > maxParts {
-			s.err = fault(backends.TooLarge, errParts)
-		} else {
-			s.etag, s.err = m.sendPart(number, p)
-		}
+		part, err := m.sendPart(m.ctx, number, p)
+		s := sent{parts: []keptPart{part}, err: err}
 		p.release() // before anyone who hears of it asks for more
 		m.results <- s
 	}()
 }
 
-func (m *multipart) sendPart(number int32, p *part) (etag string, err error) {
+func (m *multipart) sendPart(ctx context.Context, number int32, p *part) (keptPart, error) {
+	if number > maxParts {
+		return keptPart{}, fault(backends.TooLarge, errParts)
+	}
 	select {
 	case <-m.ready:
-	case <-m.ctx.Done():
-		return "", backends.Alive(m.ctx)
+	case <-ctx.Done():
+		return keptPart{}, backends.Alive(ctx)
 	}
 	if m.begun != nil {
-		return "", m.begun
+		return keptPart{}, m.begun
 	}
 	a := m.adapter
 	r := request{
-		full: a.full(m.key), header: make(http.Header), body: p, hash: unsigned,
+		full: a.full(m.key), header: make(http.Header), body: []*part{p}, hash: unsigned,
 		query: url.Values{"partNumber": {strconv.Itoa(int(number))}, "uploadId": {m.record.UploadID}},
 	}
 	switch {
 	case m.checksums:
 		r.header.Set(headerCRC, header(p.crc))
 	case a.Profile.Checksums:
-		r.hash = p.hash() // instead
+		r.hash = hashOf(p) // instead
 	}
-	err = retry(m.ctx, sending(p.size), func(ctx context.Context) error {
-		etag, err = a.hot.write(ctx, r)
+	sent := keptPart{Number: number, Size: p.size, CRC: p.crc}
+	err := retry(ctx, sending(p.size), func(ctx context.Context) (err error) {
+		sent.ETag, err = a.hot.write(ctx, r)
 		return err
 	})
-	return etag, err
+	return sent, err
 }
 
 // collect takes note of what became of a part.
@@ -261,29 +275,16 @@ func (m *multipart) collect(s sent) {
 		}
 		return
 	}
-	if len(s.copied) > 0 {
-		m.parts = append(m.parts, s.copied...)
-		return
-	}
-	done := types.CompletedPart{PartNumber: &s.number, ETag: &s.etag}
-	if m.checksums {
-		done.ChecksumCRC32 = aws.String(header(s.crc))
-	}
-	m.parts = append(m.parts, done)
-	m.sizes = append(m.sizes, sized{s.number, s.size, s.crc})
+	m.parts = append(m.parts, s.parts...)
 	if err := m.record.renew(m.upload.ctx, m.adapter); err != nil {
 		m.adapter.Log.Warn("the record of an upload was not renewed", "key", m.key, "err", err)
 	}
 }
 
-// crc is that of the whole object.
-func (m *multipart) crc() uint32 {
-	slices.SortFunc(m.sizes, func(a, b sized) int { return cmp.Compare(a.number, b.number) })
-	var crc uint32
-	for _, s := range m.sizes {
-		crc = appendCRC(crc, s.crc, s.size)
-	}
-	return crc
+// sorted puts the parts into the order of the object.
+func (m *multipart) sorted() []keptPart {
+	slices.SortFunc(m.parts, func(a, b keptPart) int { return cmp.Compare(a.Number, b.Number) })
+	return m.parts
 }
 
 // complete publishes the object.
@@ -292,13 +293,24 @@ func (m *multipart) complete() (backends.Object, error) {
 		return backends.Object{}, err
 	}
 	a := m.adapter
-	slices.SortFunc(m.parts, func(x, y types.CompletedPart) int { return cmp.Compare(*x.PartNumber, *y.PartNumber) })
+	if err := m.lease.confirm(m.upload.ctx); err != nil {
+		return backends.Object{}, err
+	}
+	var crc uint32
+	completed := make([]types.CompletedPart, len(m.parts))
+	for i, p := range m.sorted() {
+		completed[i] = types.CompletedPart{PartNumber: &p.Number, ETag: &p.ETag}
+		if m.checksums {
+			completed[i].ChecksumCRC32 = aws.String(header(p.CRC))
+		}
+		crc = appendCRC(crc, p.CRC, p.Size)
+	}
 	in := &s3.CompleteMultipartUploadInput{
 		Bucket: &a.Bucket, Key: aws.String(a.full(m.key)), UploadId: &m.record.UploadID,
-		MultipartUpload: &types.CompletedMultipartUpload{Parts: m.parts}, RequestPayer: a.payer(),
+		MultipartUpload: &types.CompletedMultipartUpload{Parts: completed}, RequestPayer: a.payer(),
 	}
 	if m.checksums {
-		in.ChecksumCRC32, in.ChecksumType = aws.String(header(m.crc())), types.ChecksumTypeFullObject
+		in.ChecksumCRC32, in.ChecksumType = aws.String(header(crc)), types.ChecksumTypeFullObject
 	}
 	if a.Profile.ObjectSize {
 		in.MpuObjectSize = aws.Int64(m.size)

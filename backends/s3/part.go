@@ -114,6 +114,9 @@ func (u *upload) alive() error {
 		}
 	default:
 	}
+	if u.fenced.Load() {
+		return fault(backends.Fenced, nil)
+	}
 	return backends.Alive(u.ctx)
 }
 

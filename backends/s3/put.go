@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"io"
 	"maps"
+	"sync/atomic"
 	"time"
 
 	"github.com/sluice-ftp/sluice/backends"
@@ -29,7 +30,7 @@ func (a *Adapter) put(ctx context.Context, key string, r io.Reader, o backends.P
 		return none, fault(backends.IsDir, nil)
 	case o.Offset < 0:
 		return none, fault(backends.BadOffset, nil)
-	case o.Offset > 0 && !can.Offset, o.Resumable, (o.IfAbsent || o.IfVersion != "") && !can.IfAbsent:
+	case o.Offset > 0 && o.Continue == "" && !can.Offset, o.Resumable && !can.Resume, (o.IfAbsent || o.IfVersion != "") && !can.IfAbsent:
 		return none, fault(backends.Unsupported, nil)
 	}
 	looking, cancel := context.WithCancel(ctx)
@@ -41,7 +42,7 @@ func (a *Adapter) put(ctx context.Context, key string, r io.Reader, o backends.P
 		cancel()
 		_ = u.admit() // only to see the end of it
 	}()
-	if o.Offset > 0 {
+	if o.Offset > 0 && o.Continue == "" {
 		if err := u.continues(looking); err != nil {
 			return none, err
 		}
@@ -69,10 +70,16 @@ type upload struct {
 	tags    string // of it
 	copied  []span
 	before  cursor
+
+	// fenced: another process has taken the upload over.
+	fenced atomic.Bool
 }
 
 // run reads a little, then a page, then a part, and only then begins an upload in parts.
 func (u *upload) run() (backends.Object, error) {
+	if u.options.Continue != "" {
+		return u.goOn()
+	}
 	a := u.adapter
 	var m *multipart // as soon as more than one part is needed
 	defer func() {
@@ -130,10 +137,30 @@ func (u *upload) run() (backends.Object, error) {
 
 // only publishes what one part holds, behind what is copied.
 func (u *upload) only(m *multipart, p *part, err error) (backends.Object, error) {
-	if m != nil && m.hasBegun {
+	a := u.adapter
+	switch {
+	case m == nil:
+	case err != nil && u.options.Resumable && !m.hasBegun && a.amid(p.size) && p.size >= a.KeepAtLeast:
+		m.beginIn(background(u.ctx)) // to be kept
+		return m.run(p, true, err)
+	case m.hasBegun:
 		return m.run(p, true, err)
 	}
 	return u.whole(p, err)
+}
+
+// goOn goes on from what was kept.
+func (u *upload) goOn() (backends.Object, error) {
+	m, p, err := u.resume()
+	if m == nil {
+		return backends.Object{}, err
+	}
+	defer m.cancel()
+	ended := false
+	if err == nil {
+		ended, err = u.fill(p, u.adapter.partSize)
+	}
+	return m.run(p, ended, err)
 }
 
 // whole publishes an object that one part holds, unless err.
@@ -148,7 +175,7 @@ func (u *upload) whole(p *part, err error) (backends.Object, error) {
 		return backends.Object{}, err
 	}
 	a := u.adapter
-	r := request{full: a.full(u.key), header: a.newObject(u.metadata()), body: p, hash: unsigned}
+	r := request{full: a.full(u.key), header: a.newObject(u.metadata()), body: []*part{p}, hash: unsigned}
 	if u.present != nil {
 		u.present.describeObject(r.header, u.tags)
 	}

@@ -30,6 +30,9 @@ type record struct {
 	// Strays: a request to begin got no answer, so there may be an upload that nobody knows.
 	Strays bool `json:"strays,omitempty"`
 
+	// kept is of uploads that are kept for an owner; nil of others.
+	*kept
+
 	name    string    // the record's own, in the bucket
 	renewed time.Time // when it was last written
 }
@@ -46,7 +49,11 @@ func (a *Adapter) startUpload(ctx context.Context, u *upload) (*record, error) {
 	if u.options.ContentType != "" {
 		in.ContentType = &u.options.ContentType
 	}
-	return a.startParts(ctx, u.token, in)
+	r := &record{Key: *in.Key, name: a.private("uploads/" + u.token)}
+	if u.options.Resumable {
+		r.name, r.kept = a.slot(u.key, u.options.Owner), &kept{Owner: u.options.Owner, Token: u.token, Next: 1}
+	}
+	return r, a.startParts(ctx, r, in)
 }
 
 // newUpload asks for an object in parts with what the configuration says of new objects.
@@ -62,17 +69,22 @@ func (a *Adapter) newUpload(key string, metadata map[string]string) *s3.CreateMu
 	return in
 }
 
-func (a *Adapter) startParts(ctx context.Context, token string, in *s3.CreateMultipartUploadInput) (*record, error) {
-	r := &record{Key: *in.Key, Begun: time.Now().UTC(), name: a.private("uploads/" + token)}
+// startParts writes the record and begins the upload. The record is to be given to endUpload, also
+// after an error.
+func (a *Adapter) startParts(ctx context.Context, r *record, in *s3.CreateMultipartUploadInput) error {
+	r.Begun = time.Now().UTC()
 	// Who gives up meanwhile waits for the answer: it has the name by which the upload is ended.
 	asked, cancel := outliving(ctx, lastAnswers)
 	defer cancel()
-	err := r.write(asked, a)
+	err := r.write(asked, a, nil)
+	if r.kept != nil && backends.KindOf(err) == backends.Exist {
+		err = r.supersede(asked, a)
+	}
 	if err == nil {
 		err = backends.Alive(ctx)
 	}
 	if err != nil {
-		return r, err
+		return err
 	}
 	err = retry(asked, transferring, func(ctx context.Context) error {
 		out, err := a.client.CreateMultipartUpload(ctx, in)
@@ -86,31 +98,40 @@ func (a *Adapter) startParts(ctx context.Context, token string, in *s3.CreateMul
 		r.UploadID = *out.UploadId
 		return nil
 	})
-	if err != nil {
-		return r, err
+	if err == nil {
+		err = r.write(asked, a, nil)
 	}
-	return r, r.write(asked, a)
+	if err == nil && r.kept != nil {
+		err = r.endBefore(asked, a)
+	}
+	return err
 }
 
-// write puts the record into the bucket as it is now.
-func (r *record) write(ctx context.Context, a *Adapter) error {
-	content, err := json.Marshal(r)
-	if err != nil {
-		return fmt.Errorf("s3: record: %w", err)
+// write puts the record into the bucket as it is now, and behind it content that is kept with it. That
+// of a kept upload is written only if nobody else has written it since: Exist or Conflict.
+func (r *record) write(ctx context.Context, a *Adapter, tail *part) (err error) {
+	begun := time.Now()
+	if r.kept != nil {
+		err = r.swap(ctx, a, tail)
+	} else {
+		var content []byte
+		if content, err = json.Marshal(r); err != nil {
+			return fmt.Errorf("s3: record: %w", err)
+		}
+		err = a.writePrivate(ctx, transferring, r.name, content)
 	}
-	if err := a.writePrivate(ctx, transferring, r.name, content); err != nil {
-		return err
+	if err == nil {
+		r.renewed = begun
 	}
-	r.renewed = time.Now()
-	return nil
+	return err
 }
 
 // renew writes the record again before it looks like one of a process that has gone.
 func (r *record) renew(ctx context.Context, a *Adapter) error {
-	if r == nil || time.Since(r.renewed) < a.StaleAfter/4 {
+	if r == nil || r.kept != nil || time.Since(r.renewed) < a.StaleAfter/4 {
 		return nil
 	}
-	return r.write(ctx, a)
+	return r.write(ctx, a, nil)
 }
 
 // endUpload ends what an upload in parts left in the bucket. What cannot be ended now is left to
@@ -121,10 +142,21 @@ func (a *Adapter) endUpload(ctx context.Context, r *record, published bool) {
 	}
 	ctx = background(ctx)
 	var err error
-	if !published && r.UploadID != "" {
+	if r.kept != nil {
+		if r.etag == "" {
+			return // somebody else's
+		}
+		err = r.endBefore(ctx, a)
+	}
+	if err == nil && !published && r.UploadID != "" {
 		err = a.abort(ctx, r.Key, r.UploadID)
 	}
-	if err == nil && !r.Strays {
+	switch {
+	case err != nil:
+	case r.kept != nil:
+		err = r.remove(ctx, a)
+	case r.Strays: // the record leads to them
+	default:
 		err = a.delete(ctx, r.name)
 	}
 	if err != nil {
@@ -190,8 +222,8 @@ func (a *Adapter) privateHeader() http.Header {
 
 // writeSmall sends content that has no checksum but its signature's.
 func (a *Adapter) writeSmall(ctx context.Context, name string, h http.Header, content []byte) (etag string, err error) {
-	p := &part{head: content, size: int64(len(content))}
-	return a.hot.write(ctx, request{full: name, header: h, body: p, hash: p.hash()})
+	p := bytesPart(content)
+	return a.hot.write(ctx, request{full: name, header: h, body: []*part{p}, hash: hashOf(p)})
 }
 
 // publishPrivate writes one of them that is not there yet. Its content is different at every writing,

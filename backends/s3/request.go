@@ -102,8 +102,8 @@ type request struct {
 	query  url.Values
 	header http.Header
 
-	body *part  // or nil
-	hash string // SHA-256 of the body, or unsigned
+	body []*part // one behind the other
+	hash string  // SHA-256 of the body, or unsigned
 }
 
 // do sends a request and returns an answer of success, whose body is the caller's to close. An error
@@ -153,8 +153,12 @@ func (h *hot) build(r request) *http.Request {
 		req.Header.Set("X-Amz-Request-Payer", "requester")
 	}
 	hash := nothing
-	if r.body != nil && r.body.size > 0 {
-		req.Body, req.ContentLength, hash = &outgoing{part: r.body}, r.body.size, r.hash
+	var size int64
+	for _, p := range r.body {
+		size += p.size
+	}
+	if size > 0 {
+		req.Body, req.ContentLength, hash = &outgoing{parts: r.body}, size, r.hash
 	}
 	req.Header.Set("X-Amz-Content-Sha256", hash)
 	return req
@@ -205,43 +209,58 @@ func drain(resp *http.Response) {
 	_ = resp.Body.Close()
 }
 
-// outgoing sends a part, once, and not any more when it is closed: a transport may go on sending after
+// outgoing sends parts, once, and not any more when it is closed: a transport may go on sending after
 // the answer has come, when the memory is another upload's.
 type outgoing struct {
 	mu     sync.Mutex
-	part   *part // nil when closed
-	offset int64
+	closed bool
+	parts  []*part // what is left
+	offset int64   // of the first
+}
+
+// next is what comes next, up to the end of a page. The lock is held.
+func (o *outgoing) next() ([]byte, error) {
+	if o.closed {
+		return nil, http.ErrBodyReadAfterClose
+	}
+	for len(o.parts) > 0 {
+		if p := o.parts[0]; o.offset < p.size {
+			return p.at(o.offset, p.size), nil
+		}
+		o.parts, o.offset = o.parts[1:], 0
+	}
+	return nil, io.EOF
 }
 
 // Read implements io.Reader.
 func (o *outgoing) Read(p []byte) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	switch {
-	case o.part == nil:
-		return 0, http.ErrBodyReadAfterClose
-	case o.offset == o.part.size:
-		return 0, io.EOF
-	}
-	n := copy(p, o.part.at(o.offset, o.part.size))
+	b, err := o.next()
+	n := copy(p, b)
 	o.offset += int64(n)
-	return n, nil
+	return n, err
 }
 
 // WriteTo implements io.WriterTo: pages go out as they are.
 func (o *outgoing) WriteTo(w io.Writer) (sum int64, err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.part == nil {
-		return 0, http.ErrBodyReadAfterClose
+	for {
+		b, err := o.next()
+		if err == io.EOF { //nolint:errorlint // our own
+			return sum, nil
+		}
+		if err == nil {
+			var n int
+			n, err = w.Write(b)
+			o.offset += int64(n)
+			sum += int64(n)
+		}
+		if err != nil {
+			return sum, err
+		}
 	}
-	for o.offset < o.part.size && err == nil {
-		var n int
-		n, err = w.Write(o.part.at(o.offset, o.part.size))
-		o.offset += int64(n)
-		sum += int64(n)
-	}
-	return sum, err
 }
 
 // Close implements io.Closer. It waits for what is being sent, which the end of the request's
@@ -249,7 +268,7 @@ func (o *outgoing) WriteTo(w io.Writer) (sum int64, err error) {
 func (o *outgoing) Close() error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.part = nil
+	o.closed, o.parts = true, nil
 	return nil
 }
 
@@ -283,12 +302,17 @@ func (h *hot) write(ctx context.Context, r request) (etag string, err error) {
 	return etag, nil
 }
 
-// hash is that of a part that is signed with its content.
-func (p *part) hash() string {
+// hashOf is that of parts that are signed with their content.
+func hashOf(parts ...*part) string {
 	h := sha256.New()
-	for offset := int64(0); offset < p.size; {
-		n, _ := h.Write(p.at(offset, p.size))
-		offset += int64(n)
+	for _, p := range parts {
+		for offset := int64(0); offset < p.size; {
+			n, _ := h.Write(p.at(offset, p.size))
+			offset += int64(n)
+		}
 	}
 	return hex.EncodeToString(h.Sum(nil))
 }
+
+// bytesPart makes a part of content that is in memory anyway.
+func bytesPart(content []byte) *part { return &part{head: content, size: int64(len(content))} }

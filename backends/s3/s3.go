@@ -63,6 +63,10 @@ type Config struct {
 	// Log is told what happens without anyone asking.
 	Log *slog.Logger
 
+	// KeepAtLeast is how many bytes of an upload that breaks off are worth to be kept, if it is
+	// resumable; 0 is 8 MiB. Less than a part is never kept.
+	KeepAtLeast int64
+
 	// StaleAfter is the age at which what a killed process left behind is cleaned up; 0 is 24 hours.
 	// It has to be longer than any upload can be without a part.
 	StaleAfter time.Duration
@@ -107,6 +111,9 @@ func Open(ctx context.Context, c Config) (*Adapter, error) {
 	}
 	if c.StaleAfter == 0 {
 		c.StaleAfter = defaultStaleAfter
+	}
+	if c.KeepAtLeast == 0 {
+		c.KeepAtLeast = minPart
 	}
 	if c.SweepEvery == 0 {
 		c.SweepEvery = defaultSweepEvery
@@ -159,6 +166,7 @@ func (a *Adapter) Capabilities() backends.Capabilities {
 	return backends.Capabilities{
 		Ordered: true, Flat: true, ModTime: true, Metadata: true,
 		IfAbsent: a.Profile.IfAbsent(), Offset: a.Profile.IfAbsent() && a.Profile.PartCopy,
+		Resume: a.Profile.IfAbsent(),
 	}
 }
 

@@ -9,6 +9,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"github.com/sluice-ftp/sluice/backends"
 )
 
 // Sweep ends what processes left behind that were killed longer than StaleAfter ago: uploads in parts,
@@ -52,12 +54,15 @@ func (a *Adapter) stale(ctx context.Context, prefix string, age time.Duration, d
 
 // sweepUpload ends the upload that a record tells of, and then the record.
 func (a *Adapter) sweepUpload(ctx context.Context, name string, now time.Time) error {
-	var r record
-	if err := a.readPrivate(ctx, name, &r); err != nil {
+	r, err := a.loadRecord(ctx, name, nil)
+	if err != nil {
 		return err
 	}
 	if !strings.HasPrefix(r.Key, a.Prefix) {
 		return nil // not written by us
+	}
+	if r.kept != nil {
+		return a.sweepKept(ctx, r, now)
 	}
 	if r.UploadID != "" {
 		if err := a.abort(ctx, r.Key, r.UploadID); err != nil {
@@ -65,12 +70,32 @@ func (a *Adapter) sweepUpload(ctx context.Context, name string, now time.Time) e
 		}
 	}
 	if r.UploadID == "" || r.Strays {
-		if err := a.abortStrays(ctx, &r, now); err != nil {
+		if err := a.abortStrays(ctx, r, now); err != nil {
 			return err
 		}
 	}
 	a.Log.Info("ended an upload that a killed process left behind", "key", r.Key)
 	return a.delete(ctx, name)
+}
+
+// sweepKept ends what is kept for too long, and what was lost on the way to it.
+func (a *Adapter) sweepKept(ctx context.Context, r *record, now time.Time) error {
+	lost := r.Lost
+	if r.Strays || r.UploadID == "" && !r.Dead {
+		lost = append(lost, r.Begun)
+	}
+	for _, begun := range lost {
+		if err := a.abortStrays(ctx, &record{Key: r.Key, UploadID: r.UploadID, Begun: begun}, now); err != nil {
+			return err
+		}
+	}
+	r.Lost, r.Strays = nil, false
+	err := r.end(ctx, a)
+	if backends.KindOf(err) == backends.Busy {
+		return nil // somebody goes on with it
+	}
+	a.Log.Info("ended an upload that was kept for too long", "key", r.Key)
+	return err
 }
 
 // startWindow is how long after the record was written a request to begin may have been on its way,

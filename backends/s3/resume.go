@@ -1,0 +1,362 @@
+package s3
+
+import (
+	"context"
+	"errors"
+	"hash/crc32"
+	"io"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/sluice-ftp/sluice/backends"
+	"github.com/sluice-ftp/sluice/backends/pages"
+)
+
+// parking is how long what an upload leaves may take to be kept. Nobody waits for it but the end of
+// the session, or of the process.
+const parking = 20 * time.Second
+
+var (
+	errDiffers = errors.New("what was sent again is not what was kept")
+	errGone    = errors.New("what was kept has been continued or dropped meanwhile")
+)
+
+// Pending implements backends.CloudStorageAdapter.
+func (a *Adapter) Pending(ctx context.Context, key, owner string) (backends.Pending, error) {
+	r, err := a.pending(ctx, key, owner)
+	if err != nil {
+		return backends.Pending{}, translate("pending", key, err)
+	}
+	return backends.Pending{Size: r.durable() + r.Tail, ModTime: r.when, Version: r.etag}, nil
+}
+
+func (a *Adapter) pending(ctx context.Context, key, owner string) (*record, error) {
+	if err := a.begin(ctx, key); err != nil {
+		return nil, err
+	}
+	if !a.Capabilities().Resume {
+		return nil, fault(backends.Unsupported, nil)
+	}
+	r, err := a.ownRecord(ctx, key, owner, nil)
+	switch {
+	case err != nil:
+		return nil, err
+	case r.live():
+		return nil, fault(backends.Busy, nil)
+	case r.Parked:
+	default:
+		if err := r.recover(ctx, a); code(err) == "NoSuchUpload" {
+			return nil, fault(backends.NotExist, err) // it was published or ended, and its record stayed
+		} else if err != nil {
+			return nil, err
+		}
+	}
+	head, err := a.head(ctx, key)
+	if isMissing(err) {
+		return r, nil
+	}
+	if err == nil && !aws.ToTime(head.LastModified).Before(r.when) {
+		err = fault(backends.NotExist, nil)
+	}
+	return r, err
+}
+
+// ownRecord reads the record of what owner uploads to key.
+func (a *Adapter) ownRecord(ctx context.Context, key, owner string, tail *part) (*record, error) {
+	r, err := a.loadRecord(ctx, a.slot(key, owner), tail)
+	if err != nil {
+		return nil, err
+	}
+	if r.kept == nil || r.Owner != owner || r.Key != a.full(key) || r.Dead || r.UploadID == "" {
+		return nil, fault(backends.NotExist, nil)
+	}
+	return r, nil
+}
+
+// Discard implements backends.CloudStorageAdapter.
+func (a *Adapter) Discard(ctx context.Context, key, owner string) error {
+	return translate("discard", key, a.discard(ctx, key, owner))
+}
+
+func (a *Adapter) discard(ctx context.Context, key, owner string) error {
+	if err := a.begin(ctx, key); err != nil {
+		return err
+	}
+	if !a.Capabilities().Resume {
+		return fault(backends.Unsupported, nil)
+	}
+	r, err := a.ownRecord(ctx, key, owner, nil)
+	switch {
+	case missing(err):
+		return nil
+	case err != nil:
+		return err
+	case r.live():
+		return fault(backends.Busy, nil)
+	}
+	return r.end(ctx, a)
+}
+
+// end ends what a record tells of, unless someone goes on with it meanwhile: Busy.
+func (r *record) end(ctx context.Context, a *Adapter) error {
+	r.Dead = true
+	r.Parts, r.Tail = nil, 0
+	if err := r.write(ctx, a, nil); err != nil {
+		return busy(err)
+	}
+	if err := r.endBefore(ctx, a); err != nil {
+		return err
+	}
+	if r.UploadID != "" {
+		if err := a.abort(ctx, r.Key, r.UploadID); err != nil {
+			return err
+		}
+	}
+	return r.remove(ctx, a)
+}
+
+// resume takes over what was kept. It returns the upload, and in a part what the store has no part
+// of; the client goes on behind both.
+func (u *upload) resume() (m *multipart, behind *part, err error) {
+	a, o := u.adapter, &u.options
+	room, err := a.Memory.Reserve(u.ctx, a.partSize)
+	if err != nil {
+		return nil, nil, backends.Alive(u.ctx)
+	}
+	tail := &part{lease: room}
+	defer func() {
+		if m == nil {
+			tail.release()
+		}
+	}()
+	r, err := a.ownRecord(u.ctx, u.key, o.Owner, tail)
+	switch {
+	case missing(err):
+		return nil, nil, fault(backends.Busy, errGone)
+	case err != nil:
+		return nil, nil, err
+	case r.etag != o.Continue, r.live():
+		return nil, nil, fault(backends.Busy, errGone)
+	}
+	if !r.Parked {
+		tail.size, tail.crc = 0, 0
+		if err := r.recover(u.ctx, a); err != nil {
+			return nil, nil, err
+		}
+	}
+	have := r.durable() + tail.size
+	switch {
+	case o.Offset > have:
+		return nil, nil, fault(backends.BadOffset, nil)
+	case o.MaxSize > 0 && have > o.MaxSize:
+		return nil, nil, fault(backends.TooLarge, nil)
+	}
+	r.Parked, r.Tail, r.TailCRC = false, 0, 0
+	if err := r.write(u.ctx, a, nil); err != nil {
+		return nil, nil, busy(err)
+	}
+	u.token, u.size = r.Token, have
+	m = newMultipart(u)
+	m.hasBegun, m.record = true, r
+	m.parts, m.begins, m.started = append(m.parts, r.Parts...), r.Next, r.Next-1
+	m.keepLease()
+	close(m.ready)
+	return m, tail, m.compare(tail)
+}
+
+// compare reads what the client sends again, from the offset on, and holds it against what is kept:
+// whole parts by their checksum, the tail by its bytes.
+func (m *multipart) compare(tail *part) error {
+	page := m.adapter.buffers.Get().(*pages.Page)
+	defer m.adapter.buffers.Put(page)
+	begin, offset := int64(0), m.options.Offset
+	for _, p := range m.sorted() {
+		end := begin + p.Size
+		whole := offset <= begin
+		var crc uint32
+		for offset < end {
+			b := page[:min(end-max(offset, begin), pages.Size)]
+			if err := m.again(b); err != nil {
+				return err
+			}
+			crc = crc32.Update(crc, crc32.IEEETable, b)
+			offset = max(offset, begin) + int64(len(b))
+		}
+		if whole && m.options.Offset <= begin && crc != p.CRC {
+			return fault(backends.Conflict, errDiffers)
+		}
+		begin = end
+	}
+	for offset < begin+tail.size {
+		kept := tail.at(offset-begin, tail.size)
+		b := page[:len(kept)]
+		if err := m.again(b); err != nil {
+			return err
+		}
+		if string(b) != string(kept) {
+			return fault(backends.Conflict, errDiffers)
+		}
+		offset += int64(len(b))
+	}
+	return nil
+}
+
+// again fills b with what the client sends again.
+func (m *multipart) again(b []byte) error {
+	if err := m.alive(); err != nil {
+		return err
+	}
+	_, err := io.ReadFull(m.r, b)
+	switch {
+	case err == io.EOF, err == io.ErrUnexpectedEOF: // the reader's end, and not what wraps one
+		return fault(backends.Conflict, errDiffers)
+	case err != nil:
+		return backends.ReadError(m.upload.ctx, err)
+	}
+	return nil
+}
+
+// keeps: what has arrived is worth to be kept after err.
+func (m *multipart) keeps(err error) bool {
+	if !m.options.Resumable || m.begun != nil || m.lease.lost() {
+		return false
+	}
+	if errors.Is(err, errDiffers) {
+		return true
+	}
+	switch backends.KindOf(translate("put", m.key, err)) {
+	case backends.Internal, backends.Unavailable, backends.Corrupt:
+		return true
+	}
+	return false
+}
+
+// park keeps what has arrived for the owner and returns how much that is, with the reason why the
+// upload broke off. unsent, if there is any, follows what was sent.
+func (m *multipart) park(unsent *part, cause error) (int64, error) {
+	a, r := m.adapter, m.record
+	ctx, cancel := context.WithTimeout(background(m.upload.ctx), parking)
+	defer cancel()
+	var gap bool
+	r.Parts, gap = m.withoutGap()
+	var tail *part
+	if unsent != nil && unsent.size > 0 && !gap {
+		if a.amid(unsent.size) {
+			m.started++
+			if p, err := m.sendPart(ctx, m.started, unsent); err == nil {
+				r.Parts = append(r.Parts, p)
+			}
+		} else {
+			tail, r.Tail, r.TailCRC = unsent, unsent.size, unsent.crc
+		}
+	}
+	kept := r.durable() + r.Tail
+	if len(r.Parts) == 0 || kept < a.KeepAtLeast {
+		a.endUpload(m.upload.ctx, r, false)
+		return 0, cause
+	}
+	r.Parked, r.Next = true, m.started+1
+	err := r.write(ctx, a, tail)
+	switch backends.KindOf(err) {
+	case backends.Conflict:
+		return 0, fault(backends.Fenced, cause)
+	}
+	if err != nil {
+		// What the store has can be continued all the same, when the lease is over.
+		a.Log.Warn("an upload that broke off was not parked", "key", m.key, "err", err)
+		return 0, cause
+	}
+	return kept, cause
+}
+
+// withoutGap returns the parts up to the first that is missing.
+func (m *multipart) withoutGap() (parts []keptPart, gap bool) {
+	next := m.begins
+	for _, p := range m.sorted() {
+		if p.Number >= m.begins {
+			if p.Number != next {
+				return parts, true
+			}
+			next++
+		}
+		parts = append(parts, p)
+	}
+	return parts, next != m.started+1
+}
+
+// leaseKeeper tells other processes that this one is alive. A nil one does nothing.
+type leaseKeeper struct {
+	adapter *Adapter
+	record  *record
+	done    chan struct{}
+	running sync.WaitGroup
+
+	mu    sync.Mutex
+	taken *atomic.Bool // someone else has the upload
+}
+
+func (m *multipart) keepLease() {
+	k := &leaseKeeper{adapter: m.adapter, record: m.record, done: make(chan struct{}), taken: &m.upload.fenced}
+	m.lease = k
+	ctx := background(m.upload.ctx)
+	k.running.Go(func() {
+		tick := time.NewTicker(renewal)
+		defer tick.Stop()
+		for {
+			select {
+			case <-k.done:
+				return
+			case <-tick.C:
+			}
+			if err := k.renew(ctx); backends.KindOf(err) == backends.Fenced && err != nil {
+				return
+			} else if err != nil {
+				k.adapter.Log.Warn("the lease of an upload was not renewed", "key", k.record.Key, "err", err)
+			}
+		}
+	})
+}
+
+func (k *leaseKeeper) renew(ctx context.Context) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.taken.Load() {
+		return fault(backends.Fenced, nil)
+	}
+	err := k.record.write(ctx, k.adapter, nil)
+	if backends.KindOf(err) == backends.Conflict {
+		k.taken.Store(true)
+		return fault(backends.Fenced, err)
+	}
+	return err
+}
+
+// confirm makes sure that the upload is ours for a while.
+func (k *leaseKeeper) confirm(ctx context.Context) error {
+	if k == nil {
+		return nil
+	}
+	k.mu.Lock()
+	fresh := time.Since(k.record.renewed) < lease/2 && !k.taken.Load()
+	k.mu.Unlock()
+	if fresh {
+		return nil
+	}
+	return k.renew(background(ctx))
+}
+
+// lost: someone else has the upload.
+func (k *leaseKeeper) lost() bool {
+	return k != nil && k.taken.Load()
+}
+
+// stop ends the renewals.
+func (k *leaseKeeper) stop() {
+	if k != nil {
+		close(k.done)
+		k.running.Wait()
+	}
+}
