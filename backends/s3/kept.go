@@ -112,6 +112,7 @@ func (r *record) swap(ctx context.Context, a *Adapter, tail *part) error {
 		return a.hot.write(ctx, request{full: r.name, header: h, body: body, hash: hashOf(body...)})
 	}
 	etag, err := w.publish(ctx)
+	err = translate("put", r.Key, err) // so that it has its kind
 	switch {
 	case err == nil:
 		r.etag = etag

@@ -54,6 +54,9 @@ func (a *Adapter) pending(ctx context.Context, key, owner string) (*record, erro
 			return nil, err
 		}
 	}
+	if len(r.Parts) == 0 {
+		return nil, fault(backends.NotExist, nil) // nothing had arrived when it was killed
+	}
 	head, err := a.head(ctx, key)
 	if isMissing(err) {
 		return r, nil
@@ -138,7 +141,7 @@ func (u *upload) resume() (m *multipart, behind *part, err error) {
 		return nil, nil, fault(backends.Busy, errGone)
 	case err != nil:
 		return nil, nil, err
-	case r.etag != o.Continue, r.live():
+	case r.etag != o.Continue: // as it is while another process renews its lease
 		return nil, nil, fault(backends.Busy, errGone)
 	}
 	if !r.Parked {

@@ -10,6 +10,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	sdk "github.com/aws/aws-sdk-go-v2/service/s3"
+
 	"github.com/sluice-ftp/sluice/backends"
 	"github.com/sluice-ftp/sluice/backends/s3"
 	"github.com/sluice-ftp/sluice/backends/s3fake"
@@ -185,6 +188,9 @@ func TestTakeover(t *testing.T) {
 			b.Fatal(err)
 		}
 		p := b.pending(b.open(), "k")
+		b.store.OnRequest(func(r s3fake.Request) s3fake.Fault {
+			return map[bool]s3fake.Fault{true: {Delay: time.Second}}[r.Op == "GetObject"] // all see the same
+		})
 		const sessions = 8
 		errs := make([]error, sessions)
 		var wg sync.WaitGroup
@@ -276,9 +282,13 @@ func TestZombie(t *testing.T) {
 			b.Fatal(err)
 		}
 		b.pass(time.Minute)
+		b.store.Reset()
 		close(wake)
 		if err := <-died; backends.KindOf(err) != backends.Fenced {
 			b.Error("the zombie:", err)
+		}
+		if n := len(b.store.Requests()); n > 0 {
+			b.Errorf("the zombie sent %d requests", n)
 		}
 		b.wantObject("k", want[:4*testPart]+want[:testPart])
 	})
@@ -292,6 +302,99 @@ type waiting chan struct{}
 func (w waiting) Read([]byte) (int, error) {
 	<-w
 	return 0, io.EOF
+}
+
+// A part that a process had on its way when it was killed arrives when another one has taken over.
+func TestLatePart(t *testing.T) {
+	inBubble(t, s3fake.Options{}, func(b *bubble) {
+		want := content(5, 20*testPart)
+		b.die(death{at: 7}, b.open(), func(ctx context.Context, a *s3.Adapter) error { return put(ctx, a, "k", want, resumable()) })
+		b.pass(2 * time.Minute)
+		a := b.open()
+		p := b.pending(a, "k")
+		late := callback(func() {
+			u := b.store.Uploads()[0]
+			for number := range int32(10) {
+				if _, err := a.Client().UploadPart(b.Context(), &sdk.UploadPartInput{
+					Bucket: &a.Bucket, Key: &u.Key, UploadId: &u.ID, PartNumber: aws.Int32(number + p2(p)),
+					Body: newReadSeeker(newBytes[:testPart]),
+				}); err != nil {
+					b.Error(err)
+				}
+			}
+		})
+		cut := p.Size + 6*testPart
+		r := io.MultiReader(strings.NewReader(want[p.Size:cut]), late, strings.NewReader(want[cut:]))
+		if _, err := a.Put(b.Context(), "k", r, from(p, p.Size)); err != nil {
+			b.Fatal(err)
+		}
+		b.wantObject("k", want)
+	})
+}
+
+// p2 is the number of the part behind what is kept: the first is of testPart, one follows if there is more.
+func p2(p backends.Pending) int32 {
+	if p.Size > testPart {
+		return 3
+	}
+	return 2
+}
+
+// callback is a reader of nothing that calls something before its end.
+type callback func()
+
+func (c callback) Read([]byte) (int, error) {
+	c()
+	return 0, io.EOF
+}
+
+// Two owners keep uploads to one key, and each goes on with its own.
+func TestTwoOwners(t *testing.T) {
+	inBubble(t, s3fake.Options{}, func(b *bubble) {
+		a := b.open()
+		theirs := resumable()
+		theirs.Owner = "other"
+		for _, o := range []backends.PutOptions{resumable(), theirs} {
+			if _, err := a.Put(b.Context(), "k", cut(content(uint64(len(o.Owner)), 3*testPart), 2*testPart), o); !errors.Is(err, errLine) {
+				b.Fatal(err)
+			}
+		}
+		if p, err := a.Pending(b.Context(), "k", "other"); err != nil || p.Size != 2*testPart {
+			b.Errorf("%+v, %v", p, err)
+		}
+		p := b.pending(a, "k")
+		want := content(uint64(len(acme)), 3*testPart)
+		if err := put(b.Context(), a, "k", want[p.Size:], from(p, p.Size)); err != nil {
+			b.Error(err)
+		}
+		if got, _ := b.store.Object("k"); string(got.Data) != want {
+			b.Errorf("%d bytes", len(got.Data))
+		}
+		b.sweep(a)
+		b.wantObject("k", want)
+	})
+}
+
+// A version that was gone on with, and parked again, is no longer the one to go on from.
+func TestStaleVersion(t *testing.T) {
+	inBubble(t, s3fake.Options{}, func(b *bubble) {
+		a, want := b.open(), content(5, 6*testPart)
+		if _, err := a.Put(b.Context(), "k", cut(want, 2*testPart), resumable()); !errors.Is(err, errLine) {
+			b.Fatal(err)
+		}
+		stale := b.pending(a, "k")
+		if _, err := a.Put(b.Context(), "k", cut(want[stale.Size:], testPart), from(stale, stale.Size)); !errors.Is(err, errLine) {
+			b.Fatal(err)
+		}
+		if err := put(b.Context(), a, "k", want[stale.Size:], from(stale, stale.Size)); backends.KindOf(err) != backends.Busy {
+			b.Error(err)
+		}
+		p := b.pending(a, "k")
+		if err := put(b.Context(), a, "k", want[p.Size:], from(p, p.Size)); err != nil {
+			b.Error(err)
+		}
+		b.wantObject("k", want)
+	})
 }
 
 // Whatever comes to the key after the upload broke off counts, and the kept is dropped in time.
@@ -350,16 +453,21 @@ func TestDiscard(t *testing.T) {
 // Little is not kept, nor what the store has refused or what nobody asked to keep.
 func TestNotKept(t *testing.T) {
 	for name, test := range map[string]struct {
-		r io.Reader
-		o backends.PutOptions
+		r    io.Reader
+		o    backends.PutOptions
+		busy bool // the store takes no parts
 	}{
-		"little":        {cut(newBytes, testPart-1), resumable()},
-		"not resumable": {cut(newBytes, 2*testPart), backends.PutOptions{}},
-		"too large":     {strings.NewReader(newBytes), backends.PutOptions{Resumable: true, Owner: acme, MaxSize: 2 * testPart}},
+		"nothing sent":  {strings.NewReader(newBytes), resumable(), true},
+		"little":        {cut(newBytes, testPart-1), resumable(), false},
+		"not resumable": {cut(newBytes, 2*testPart), backends.PutOptions{}, false},
+		"too large":     {strings.NewReader(newBytes), backends.PutOptions{Resumable: true, Owner: acme, MaxSize: 2 * testPart}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, s3fake.Options{}, func(b *bubble) {
 				a := b.open()
+				b.store.OnRequest(func(r s3fake.Request) s3fake.Fault {
+					return map[bool]s3fake.Fault{true: {Code: "SlowDown"}}[test.busy && r.Op == "UploadPart"]
+				})
 				obj, err := a.Put(b.Context(), "k", test.r, test.o)
 				if err == nil || obj.Size != 0 {
 					b.Error(obj, err)
