@@ -308,7 +308,12 @@ func (w waiting) Read([]byte) (int, error) {
 func TestLatePart(t *testing.T) {
 	inBubble(t, s3fake.Options{}, func(b *bubble) {
 		want := content(5, 20*testPart)
-		b.die(death{at: 7}, b.open(), func(ctx context.Context, a *s3.Adapter) error { return put(ctx, a, "k", want, resumable()) })
+		lived, err := b.die(death{at: 7}, b.open(), func(ctx context.Context, a *s3.Adapter) error {
+			return put(ctx, a, "k", want, resumable())
+		})
+		if lived {
+			b.Fatal(err)
+		}
 		b.pass(2 * time.Minute)
 		a := b.open()
 		p := b.pending(a, "k")
