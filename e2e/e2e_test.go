@@ -125,7 +125,7 @@ func setupS3(env *testscript.Env) error {
 	if err := os.CopyFS(data, os.DirFS(seed)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	return prepare(env, "s3", "disk: "+store.Backend())
+	return prepare(env, "s3", "disk: "+store.Backend(""))
 }
 
 // prepare does the rest for a kind of store and the line of the configuration that describes it.

@@ -39,7 +39,11 @@ func (d *driver) Stat(name string) (info os.FileInfo, err error) {
 	if err != nil {
 		return nil, s.control.fail(err)
 	}
-	obj, err := s.stat(t)
+	stat := s.stat
+	if s.client.GetLastCommand() == "SIZE" {
+		stat = s.describe
+	}
+	obj, err := stat(t)
 	if err != nil {
 		return nil, s.control.fail(err)
 	}
@@ -62,6 +66,12 @@ func (d *driver) Remove(name string) (err error) {
 	t, err := d.session.resolve(name, auth.Delete)
 	if err == nil {
 		err = t.adapter.Remove(d.session.ctx, t.key)
+	}
+	if err == nil || backends.KindOf(err) == backends.NotExist && t.adapter != nil {
+		// What is kept of an upload goes too, and may be all that there is.
+		if dropped, dropErr := d.session.drop(t); dropped || dropErr != nil {
+			err = dropErr
+		}
 	}
 	return d.session.control.fail(err)
 }

@@ -275,7 +275,7 @@ var replies = []struct {
 	{backends.TooLarge, 552, 552, 552, 552},
 	{backends.NoSpace, 452, 452, 452, 452},
 	{backends.BadOffset, 554, 554, 554, 554},
-	{backends.Busy, 450, 450, 451, 450},
+	{backends.Busy, 450, 450, 450, 450},
 	{backends.Conflict, 450, 450, 451, 450},
 	{backends.Fenced, 451, 451, 451, 451},
 	{backends.Unavailable, 450, 450, 451, 450},

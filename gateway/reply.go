@@ -34,7 +34,7 @@ var storeReplies = map[backends.Kind]struct {
 	backends.TooLarge:      {552, 552, "Too large"},
 	backends.NoSpace:       {452, 452, "No space left; try again later"},
 	backends.BadOffset:     {554, 554, "The restart offset is past the end of the file"},
-	backends.Busy:          {450, 451, "In use; try again later"},
+	backends.Busy:          {450, 450, "In use; try again later"},
 	backends.Conflict:      {450, 451, "Changed meanwhile; try again"},
 	backends.Fenced:        {451, 451, "Taken over by another session"},
 	backends.Unavailable:   {450, 451, "Storage does not answer; try again later"},
@@ -135,7 +135,11 @@ func (s *Session) outcome(r Reply) Reply {
 		if !transfer {
 			s.log.Log(s.ctx, levelOf(err), "command failed", "command", f.cmd.String(), "err", err.Error())
 		}
-		return replyTo(verb, err, when)
+		r := replyTo(verb, err, when)
+		if transfer && f.transfer.kept.Load() > 0 {
+			r.Text += keptText(f.transfer.kept.Load())
+		}
+		return r
 	case r.Code < 400:
 		return r
 	case transfer:

@@ -193,8 +193,8 @@ func (s *Server) checkIdle() {
 	}
 }
 
-// Shutdown stops accepting, lets running transfers end, and then closes all sessions; when ctx ends
-// first it closes them at once. It returns when all are gone, with ctx's error if they were cut off.
+// Shutdown stops accepting, lets running transfers end, and then closes all sessions. Uploads that can
+// be gone on with elsewhere are ended when half of ctx's time is over. When ctx ends first it closes them at once. It returns when all are gone, with ctx's error if they were cut off.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.mu.Lock()
 	s.draining = true
@@ -210,6 +210,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	for _, session := range open {
 		session.control.drain()
 	}
+	parkAfter(ctx, s.idle, open)
 	select {
 	case <-s.idle:
 		return nil

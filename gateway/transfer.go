@@ -34,6 +34,9 @@ type transfer struct {
 	list     *listRequest // of a listing
 
 	moved atomic.Int64 // bytes of payload so far, for STAT
+
+	resumable atomic.Bool  // an upload that is kept when it breaks off
+	kept      atomic.Int64 // so many bytes of it are
 }
 
 // begin makes the command in flight a transfer of what is at p, and gives the library a command

@@ -107,7 +107,7 @@ func (s *Session) mlst(c *Command) (Reply, bool) {
 	if err != nil {
 		return s.refusal(*c, err), true
 	}
-	obj, err := s.stat(t)
+	obj, err := s.describe(t)
 	if err != nil {
 		return s.refusal(*c, err), true
 	}

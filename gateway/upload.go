@@ -58,6 +58,9 @@ func (u *upload) prepare() error {
 		return &backends.Error{Op: "put", Key: u.target.path, Kind: backends.IsDir}
 	}
 	may := u.Permissions
+	if u.verb != "STOU" && resumes(u.target) {
+		u.options.Resumable, u.options.Owner = true, s.name
+	}
 	appends := u.verb == "APPE" || u.verb == "STOR" && u.rest > 0
 	if !may.Has(auth.Write) && !(appends && may.Has(auth.Append)) {
 		return denied(u.target.path, nil)
@@ -82,6 +85,9 @@ func (u *upload) prepare() error {
 
 // prepareAppend pins the version that APPE or REST continues.
 func (u *upload) prepareAppend() error {
+	if going, err := u.continues(); going || err != nil {
+		return err
+	}
 	obj, err := u.adapter.Stat(u.ctx, u.key)
 	missing := backends.KindOf(err) == backends.NotExist && err != nil
 	switch {
@@ -121,7 +127,11 @@ func (u *upload) ReadFrom(conn io.Reader) (n int64, err error) {
 		return 0, u.fail(err)
 	}
 	src := &source{transfer: u.transfer, r: u.wrapRead(&incoming{conn: c}), base: u.options.Offset}
-	_, err = u.adapter.Put(u.ctx, u.key, src, u.options)
+	u.resumable.Store(u.options.Resumable)
+	obj, err := u.adapter.Put(u.ctx, u.key, src, u.options)
+	if err != nil {
+		u.kept.Store(obj.Size)
+	}
 	return u.moved.Load(), u.fail(err)
 }
 

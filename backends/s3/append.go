@@ -32,7 +32,7 @@ func (u *upload) continues(ctx context.Context) error {
 	case o.MaxSize > 0 && o.Offset > o.MaxSize:
 		return fault(backends.TooLarge, nil)
 	}
-	o.IfVersion = present.Version
+	o.IfVersion, o.Resumable = present.Version, false // a copied part has no checksum to go on with
 	metadata := maps.Clone(head.Metadata)
 	delete(metadata, metaModTime)
 	maps.Copy(metadata, o.Metadata)

@@ -44,9 +44,7 @@ type kept struct {
 	Dead  bool   `json:"dead,omitempty"`
 	Nonce string `json:"nonce,omitempty"`
 
-	etag string        // the record's; "" if it is not there, or not ours any more
-	age  time.Duration // since it was written, by the store's clock, when it was read
-	when time.Time     // when it was written
+	etag string // the record's; "" if it is not there, or not ours any more
 }
 
 // keptPart is a part that the store has.

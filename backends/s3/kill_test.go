@@ -166,7 +166,7 @@ func (b *bubble) die(d death, a *s3.Adapter, do func(ctx context.Context, a *s3.
 // sweep does what a process does later that is not killed, until nothing changes any more.
 func (b *bubble) sweep(a *s3.Adapter) {
 	b.Helper()
-	b.pass(a.StaleAfter + time.Minute)
+	b.pass(a.StaleAfter + 15*time.Minute)
 	for range 3 {
 		keys, uploads := b.store.Keys(), len(b.store.Uploads())
 		if err := a.Sweep(b.Context()); err != nil {

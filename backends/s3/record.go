@@ -33,8 +33,10 @@ type record struct {
 	// kept is of uploads that are kept for an owner; nil of others.
 	*kept
 
-	name    string    // the record's own, in the bucket
-	renewed time.Time // when it was last written
+	name    string        // the record's own, in the bucket
+	renewed time.Time     // when we wrote it, by our clock
+	when    time.Time     // when it was written, by the store's clock
+	age     time.Duration // how long that was before it was read
 }
 
 const recordType = "application/json"

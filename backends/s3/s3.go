@@ -63,9 +63,14 @@ type Config struct {
 	// Log is told what happens without anyone asking.
 	Log *slog.Logger
 
+	// NoResume: uploads that break off are not kept.
+	NoResume bool
 	// KeepAtLeast is how many bytes of an upload that breaks off are worth to be kept, if it is
 	// resumable; 0 is 8 MiB. Less than a part is never kept.
 	KeepAtLeast int64
+
+	// KeepFor is how long it is kept; 0 is 24 hours.
+	KeepFor time.Duration
 
 	// StaleAfter is the age at which what a killed process left behind is cleaned up; 0 is 24 hours.
 	// It has to be longer than any upload can be without a part.
@@ -111,6 +116,9 @@ func Open(ctx context.Context, c Config) (*Adapter, error) {
 	}
 	if c.StaleAfter == 0 {
 		c.StaleAfter = defaultStaleAfter
+	}
+	if c.KeepFor == 0 {
+		c.KeepFor = defaultStaleAfter
 	}
 	if c.KeepAtLeast == 0 {
 		c.KeepAtLeast = minPart
@@ -166,7 +174,7 @@ func (a *Adapter) Capabilities() backends.Capabilities {
 	return backends.Capabilities{
 		Ordered: true, Flat: true, ModTime: true, Metadata: true,
 		IfAbsent: a.Profile.IfAbsent(), Offset: a.Profile.IfAbsent() && a.Profile.PartCopy,
-		Resume: a.Profile.IfAbsent(),
+		Resume: a.Profile.IfAbsent() && !a.NoResume,
 	}
 }
 

@@ -23,7 +23,7 @@ func (a *Adapter) Sweep(ctx context.Context) error {
 		age    time.Duration
 		end    func(ctx context.Context, name string, now time.Time) error
 	}{
-		{"uploads/", a.StaleAfter, a.sweepUpload},
+		{"uploads/", min(a.StaleAfter, a.KeepFor), a.sweepUpload},
 		{"renames/", a.renameAfter(), a.sweepRename},
 	} {
 		err := a.stale(ctx, a.private(kind.folder), kind.age, func(name string, now time.Time) {
@@ -64,6 +64,9 @@ func (a *Adapter) sweepUpload(ctx context.Context, name string, now time.Time) e
 	if r.kept != nil {
 		return a.sweepKept(ctx, r, now)
 	}
+	if r.age <= a.StaleAfter {
+		return nil
+	}
 	if r.UploadID != "" {
 		if err := a.abort(ctx, r.Key, r.UploadID); err != nil {
 			return err
@@ -80,16 +83,23 @@ func (a *Adapter) sweepUpload(ctx context.Context, name string, now time.Time) e
 
 // sweepKept ends what is kept for too long, and what was lost on the way to it.
 func (a *Adapter) sweepKept(ctx context.Context, r *record, now time.Time) error {
+	if r.age <= a.KeepFor {
+		return nil
+	}
 	lost := r.Lost
 	if r.Strays || r.UploadID == "" && !r.Dead {
 		lost = append(lost, r.Begun)
 	}
+	r.Lost, r.Strays = nil, false
 	for _, begun := range lost {
+		if now.Sub(begun) <= a.StaleAfter+startWindow {
+			r.Lost = append(r.Lost, begun) // it may be too young yet
+			continue
+		}
 		if err := a.abortStrays(ctx, &record{Key: r.Key, UploadID: r.UploadID, Begun: begun}, now); err != nil {
 			return err
 		}
 	}
-	r.Lost, r.Strays = nil, false
 	err := r.end(ctx, a)
 	if backends.KindOf(err) == backends.Busy {
 		return nil // somebody goes on with it

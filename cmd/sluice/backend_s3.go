@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/sluice-ftp/sluice/backends"
 	"github.com/sluice-ftp/sluice/backends/s3"
@@ -32,6 +33,26 @@ type s3Store struct {
 	Tags                map[string]string `yaml:"tags"`
 	RequesterPays       bool              `yaml:"requester_pays"`
 	MaxRenameObjects    int               `yaml:"max_rename_objects"`
+	Resumable           resumable         `yaml:"resumable"`
+}
+
+// resumable says which uploads that break off are kept, and for how long.
+type resumable struct {
+	Enabled bool     `yaml:"enabled"`
+	TTL     duration `yaml:"ttl"`
+	MinSize size     `yaml:"min_size"`
+}
+
+// minTTL is less than any pause after which a partner tries again by itself.
+const minTTL = 5 * time.Minute
+
+func (r *resumable) check(v validator, key string) {
+	if r.TTL < duration(minTTL) {
+		v.problem(key+".ttl", "%v is too short to come back in; give %v or more", r.TTL, shortDuration(minTTL))
+	}
+	if r.MinSize < 1 {
+		v.problem(key+".min_size", "%d is not a size; give 1 or more", r.MinSize)
+	}
 }
 
 // maxTags is S3's bound: https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-tagging.html
@@ -59,6 +80,7 @@ func (s *s3Store) check(v validator, key string) {
 	if s.MaxRenameObjects < 1 {
 		v.problem(key+".max_rename_objects", "%d is not a number of objects; give 1 or more", s.MaxRenameObjects)
 	}
+	s.Resumable.check(v, key+".resumable")
 	s.CAFile = v.path(s.CAFile)
 	s.SecretAccessKeyFile = v.path(s.SecretAccessKeyFile)
 }
@@ -114,6 +136,7 @@ func (s *s3Store) config(o settings) (s3.Config, error) {
 		AccessKeyID: s.AccessKeyID, SecretAccessKey: secret, AssumeRole: s.AssumeRole, ExternalID: s.ExternalID,
 		Profile: profile, StorageClass: s.StorageClass, SSE: s.SSE, KMSKeyID: s.KMSKeyID, ACL: s.ACL, Tags: s.Tags,
 		RequestPayer: s.RequesterPays, MaxRenameObjects: s.MaxRenameObjects,
+		NoResume: !s.Resumable.Enabled, KeepAtLeast: int64(s.Resumable.MinSize), KeepFor: time.Duration(s.Resumable.TTL),
 		Memory: o.memory, Log: o.log,
 	}, nil
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"log/slog"
+	"time"
 
 	"github.com/sluice-ftp/sluice/backends"
 	"github.com/sluice-ftp/sluice/backends/local"
@@ -13,7 +14,12 @@ import (
 // backends and one line here.
 var kinds = map[string]func() store{
 	"local": func() store { return &localStore{Fsync: local.FsyncAlways} },
-	"s3":    func() store { return &s3Store{Profile: "aws", MaxRenameObjects: 10_000} },
+	"s3": func() store {
+		return &s3Store{
+			Profile: "aws", MaxRenameObjects: 10_000,
+			Resumable: resumable{Enabled: true, TTL: duration(24 * time.Hour), MinSize: 8 << 20},
+		}
+	},
 }
 
 // store is the part of a configuration that describes one backend: a struct with its keys, filled

@@ -139,7 +139,7 @@ func (b *bench) measure(r row) (figures string, err error) {
 			return "", err
 		}
 		defer func() { err = errors.Join(err, stop(), os.RemoveAll(filepath.Join(b.dir, "versity"))) }()
-		backend = store.Backend()
+		backend = store.Backend("")
 	}
 	if err := b.start(backend); err != nil {
 		return "", err

@@ -26,11 +26,11 @@ type Store struct {
 	Region    string
 }
 
-// Backend is the store as a backend in a configuration of Sluice.
-func (s Store) Backend() string {
+// Backend is the store as a backend in a configuration of Sluice, with more settings behind.
+func (s Store) Backend(more string) string {
 	return fmt.Sprintf("{type: s3, profile: versity, bucket: %s, endpoint: %q, path_style: true, "+
-		"allow_http: true, access_key_id: %s, secret_access_key: %s, region: %s}",
-		s.Bucket, s.Endpoint, s.AccessKey, s.SecretKey, s.Region)
+		"allow_http: true, access_key_id: %s, secret_access_key: %s, region: %s%s}",
+		s.Bucket, s.Endpoint, s.AccessKey, s.SecretKey, s.Region, more)
 }
 
 // Options say what differs from an ordinary server.

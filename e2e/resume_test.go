@@ -1,0 +1,186 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sluice-ftp/sluice/e2e/ftp"
+	"github.com/sluice-ftp/sluice/e2e/harness"
+	"github.com/sluice-ftp/sluice/e2e/versity"
+)
+
+// replicas are gateways in front of one bucket of versitygw, whose objects are files in dir/data.
+type replicas struct {
+	dir     string
+	servers []cutServer
+}
+
+func startReplicas(t *testing.T, n int) replicas {
+	t.Helper()
+	r := replicas{dir: t.TempDir()}
+	store := versity.Start(t, versity.Options{Root: r.dir, Bucket: "data"})
+	for range n {
+		r.servers = append(r.servers, startForCuts(t, t.TempDir(), "disk: "+store.Backend(""), ports(t)))
+	}
+	return r
+}
+
+func (r *replicas) login(t *testing.T, i int, user string) *ftp.Client {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	c, err := ftp.Dial(ctx, r.servers[i%len(r.servers)].addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	if err := c.Login(ftp.Explicit, user, password); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// goOn sends content from where the server says that it has to go on, to its end or to before cut.
+func goOn(t *testing.T, c *ftp.Client, name string, content []byte, cut int) (from int64) {
+	t.Helper()
+	r, err := c.Cmd("SIZE " + name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Code == 213 {
+		if _, err := fmt.Sscan(r.Text, &from); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if from > 0 {
+		if err := c.Expect(350, fmt.Sprintf("REST %d", from)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d, err := c.Open("STOR " + name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.Write(content[from:cut]); err != nil {
+		t.Fatal(err)
+	}
+	if cut == len(content) {
+		err = errors.Join(d.Finish(), c.Done("STOR "+name))
+	} else {
+		err = d.FIN()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return from
+}
+
+// An upload is cut again and again, and each time the other replica goes on with it.
+func TestResume(t *testing.T) {
+	seed := uint64(number(t, "E2E_SEED", int(time.Now().UnixNano())))
+	t.Logf("E2E_SEED=%d", seed)
+	rng := rand.New(rand.NewPCG(seed, 0))
+	r := startReplicas(t, 2)
+	content := harness.Pattern(200<<20 + 7)
+	object := filepath.Join(r.dir, "data", "acme", "big.bin")
+	var have int64
+	for i := range 10 {
+		c := r.login(t, i, "acme")
+		cut := int(have) + 9<<20 + rng.IntN(10<<20) // and something is left for the last
+		if from := goOn(t, c, "big.bin", content, cut); from != have {
+			t.Fatalf("cut %d: to go on from %d, want %d", i, from, have)
+		}
+		reply, err := c.Reply()
+		have = int64(cut)
+		if err != nil || reply.Code != 426 || !strings.Contains(reply.Text, fmt.Sprintf("%d bytes are kept", have)) {
+			t.Fatalf("cut %d at %d: %v %v", i, cut, reply, err)
+		}
+		if _, err := os.Stat(object); !errors.Is(err, fs.ErrNotExist) {
+			t.Fatalf("cut %d: the file is there: %v", i, err)
+		}
+	}
+	for user, want := range map[string]int{"acme": 213, "reader": 550} {
+		if err := r.login(t, 0, user).Expect(want, "SIZE big.bin"); err != nil {
+			t.Error(user, err)
+		}
+	}
+	c := r.login(t, 0, "acme")
+	for command, want := range map[string]int{"RNFR big.bin": 550, "RETR big.bin": 550, "REST 999999999": 350} {
+		if strings.HasPrefix(command, "RETR") {
+			if _, err := c.Passive(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := c.Expect(want, command); err != nil {
+			t.Error(err)
+		}
+	}
+	goOn(t, r.login(t, 1, "acme"), "big.bin", content, len(content))
+	if got, err := os.ReadFile(object); err != nil || !bytes.Equal(got, content) {
+		t.Errorf("%d bytes, %v", len(got), err)
+	}
+	wantEmptyBucket(t, r.dir)
+}
+
+// What is kept can be dropped: DELE takes it too, also where it is all that there is.
+func TestDropped(t *testing.T) {
+	r := startReplicas(t, 1)
+	content := harness.Pattern(12 << 20)
+	c := r.login(t, 0, "acme")
+	goOn(t, c, "a.bin", content, len(content)-1)
+	if err := c.Done("STOR"); err == nil {
+		t.Error("a cut upload was answered with 226")
+	}
+	for _, step := range []struct {
+		want    int
+		command string
+	}{
+		{213, "SIZE a.bin"}, {250, "DELE a.bin"}, {550, "SIZE a.bin"}, {550, "DELE a.bin"},
+	} {
+		if err := c.Expect(step.want, step.command); err != nil {
+			t.Error(err)
+		}
+	}
+	wantEmptyBucket(t, r.dir)
+}
+
+// A replica that is told to end keeps what is on its way, and the client goes on at another.
+func TestResumeAfterSIGTERM(t *testing.T) {
+	r := startReplicas(t, 2)
+	content := harness.Pattern(40 << 20)
+	c := r.login(t, 0, "acme")
+	d, err := c.Open("STOR big.bin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.Write(content[:20<<20]); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.servers[0].server.Terminate(); err != nil {
+		t.Fatal(err)
+	}
+	reply, err := c.Reply()
+	if err != nil || reply.Code != 426 || !strings.Contains(reply.Text, "bytes are kept") {
+		t.Errorf("%v %v", reply, err)
+	}
+	if err := r.servers[0].server.Wait(20 * time.Second); err != nil {
+		t.Error(err)
+	}
+	_ = d.FIN()
+	if from := goOn(t, r.login(t, 1, "acme"), "big.bin", content, len(content)); from < 8<<20 {
+		t.Errorf("%d bytes were kept", from)
+	}
+	if got, err := os.ReadFile(filepath.Join(r.dir, "data", "acme", "big.bin")); err != nil || !bytes.Equal(got, content) {
+		t.Errorf("%d bytes, %v", len(got), err)
+	}
+	wantEmptyBucket(t, r.dir)
+}

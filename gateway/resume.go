@@ -1,0 +1,104 @@
+package gateway
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/sluice-ftp/sluice/auth"
+	"github.com/sluice-ftp/sluice/backends"
+)
+
+// Uploads that break off are kept by stores that can, for the user who sent them: SIZE and MLST tell
+// that user how much, REST and APPE go on, DELE drops it. Listings, RETR and RNFR never see it.
+
+// resumes: what this user sends to t is kept when it breaks off.
+func resumes(t target) bool {
+	return !t.virtual && t.Permissions.Has(auth.Write) && t.adapter.Capabilities().Resume
+}
+
+// pending describes what is kept of an upload to t.
+func (s *Session) pending(ctx context.Context, t target) (backends.Pending, error) {
+	if !resumes(t) {
+		return backends.Pending{}, &backends.Error{Op: "pending", Key: t.key, Kind: backends.NotExist}
+	}
+	return t.adapter.Pending(ctx, t.key, s.name)
+}
+
+// describe is stat for SIZE and MLST, by which clients find out where to go on.
+func (s *Session) describe(t target) (backends.Object, error) {
+	obj, err := s.stat(t)
+	if obj.Dir || err != nil && backends.KindOf(err) != backends.NotExist {
+		return obj, err
+	}
+	p, perr := s.pending(s.ctx, t)
+	switch backends.KindOf(perr) {
+	case backends.NotExist, backends.Busy: // somebody sends it just now: what is there counts
+		if perr != nil {
+			return obj, err
+		}
+	}
+	if perr != nil {
+		return obj, perr
+	}
+	return backends.Object{Key: t.key, Size: p.Size, ModTime: p.ModTime}, nil
+}
+
+// continues finds out whether APPE or REST go on from what is kept.
+func (u *upload) continues() (bool, error) {
+	p, err := u.transfer.session.pending(u.ctx, u.target)
+	switch {
+	case err != nil && backends.KindOf(err) == backends.NotExist:
+		return false, nil
+	case err != nil:
+		return false, err
+	case u.rest > p.Size:
+		return false, &backends.Error{Op: "put", Key: u.key, Kind: backends.BadOffset}
+	}
+	u.options.Continue, u.options.Offset = p.Version, u.rest
+	if u.verb == "APPE" {
+		u.options.Offset = p.Size
+	}
+	u.options.IfAbsent = !u.Permissions.Has(auth.Overwrite)
+	return true, nil
+}
+
+// drop ends what is kept of an upload to t, and says whether there was something.
+func (s *Session) drop(t target) (bool, error) {
+	_, err := s.pending(s.ctx, t)
+	switch {
+	case err != nil && backends.KindOf(err) == backends.NotExist:
+		return false, nil
+	case err != nil:
+		return false, err
+	}
+	return true, t.adapter.Discard(s.ctx, t.key, s.name)
+}
+
+// keptText is behind the reply to an upload of which so much is kept.
+func keptText(n int64) string {
+	return fmt.Sprintf("; %d bytes are kept: go on with REST %d and STOR, or with APPE", n, n)
+}
+
+// parkAfter ends uploads that can be gone on with when half of the time of ctx is over, so that there
+// is time to keep them; it returns when ctx ends or done is closed.
+func parkAfter(ctx context.Context, done <-chan struct{}, sessions []*Session) {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return
+	}
+	t := time.NewTimer(time.Until(deadline) / 2)
+	defer t.Stop()
+	select {
+	case <-done:
+		return
+	case <-ctx.Done():
+		return
+	case <-t.C:
+	}
+	for _, s := range sessions {
+		if f := s.control.transferInFlight(); f != nil && f.resumable.Load() {
+			f.cancel(errShutdown)
+		}
+	}
+}
