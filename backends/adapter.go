@@ -196,7 +196,7 @@ type PutOptions struct {
 	Owner string
 	// Continue is the Version of the Pending that this Put goes on from, and Offset then where in
 	// the whole r begins, at most at its Size; it may be 0. What r sends again has to be what is
-	// kept, else Conflict. Another version than the present one is Busy: someone else goes on with it.
+	// kept, else Conflict with ErrDiffers. Another version than the present one is Busy: someone else goes on with it.
 	Continue string
 }
 

@@ -135,6 +135,9 @@ func Alive(ctx context.Context) error {
 	return &Error{Kind: Internal, Err: err}
 }
 
+// ErrDiffers is in the error of a Put that continues an upload with something else than what was kept.
+var ErrDiffers = errors.New("what was sent again is not what was kept")
+
 // ReadError is what the reader given to Put said, which is no failure of the store's whatever it looks
 // like, and why ctx is done if it is: often the first is only a consequence of the second.
 func ReadError(ctx context.Context, err error) error {

@@ -63,6 +63,7 @@ var failures = []struct {
 	{errTrailings, Reply{Code: 426, Text: "Data behind the end of the compressed file; nothing was published"}},
 	{os.ErrDeadlineExceeded, Reply{Code: 426, Text: "The data connection stood still for too long"}},
 	{errDataBroken, Reply{Code: 426, Text: "The data connection broke"}},
+	{backends.ErrDiffers, Reply{Code: 551, Text: "That is not what was sent before; send the file from its beginning"}},
 	{errNoMatch, Reply{Code: 450, Text: "No file matches"}},
 	{errAcross, Reply{Code: 553, Text: "Source and target are in different places; copy instead"}},
 }

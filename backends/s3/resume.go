@@ -19,10 +19,7 @@ import (
 // the session, or of the process.
 const parking = 20 * time.Second
 
-var (
-	errDiffers = errors.New("what was sent again is not what was kept")
-	errGone    = errors.New("what was kept has been continued or dropped meanwhile")
-)
+var errGone = errors.New("what was kept has been continued or dropped meanwhile")
 
 // Pending implements backends.CloudStorageAdapter.
 func (a *Adapter) Pending(ctx context.Context, key, owner string) (backends.Pending, error) {
@@ -189,7 +186,7 @@ func (m *multipart) compare(tail *part) error {
 			offset = max(offset, begin) + int64(len(b))
 		}
 		if whole && m.options.Offset <= begin && crc != p.CRC {
-			return fault(backends.Conflict, errDiffers)
+			return fault(backends.Conflict, backends.ErrDiffers)
 		}
 		begin = end
 	}
@@ -200,7 +197,7 @@ func (m *multipart) compare(tail *part) error {
 			return err
 		}
 		if string(b) != string(kept) {
-			return fault(backends.Conflict, errDiffers)
+			return fault(backends.Conflict, backends.ErrDiffers)
 		}
 		offset += int64(len(b))
 	}
@@ -215,7 +212,7 @@ func (m *multipart) again(b []byte) error {
 	_, err := io.ReadFull(m.r, b)
 	switch {
 	case err == io.EOF, err == io.ErrUnexpectedEOF: // the reader's end, and not what wraps one
-		return fault(backends.Conflict, errDiffers)
+		return fault(backends.Conflict, backends.ErrDiffers)
 	case err != nil:
 		return backends.ReadError(m.upload.ctx, err)
 	}
@@ -227,7 +224,7 @@ func (m *multipart) keeps(err error) bool {
 	if !m.options.Resumable || m.begun != nil || m.lease.lost() {
 		return false
 	}
-	if errors.Is(err, errDiffers) {
+	if errors.Is(err, backends.ErrDiffers) {
 		return true
 	}
 	switch backends.KindOf(translate("put", m.key, err)) {
