@@ -118,6 +118,7 @@ func ports(t *testing.T) harness.Ports {
 type cutServer struct {
 	server    *harness.Server
 	dir, addr string
+	options   harness.Options
 }
 
 // startForCuts starts a gateway that takes TLS and clear text.
@@ -127,7 +128,7 @@ func startForCuts(t *testing.T, dir, backend string, ports harness.Ports) cutSer
 passive: {ports: "%s"}
 tls:     {mode: optional, cert_file: server.pem, key_file: server.key}
 memory_budget: 16MiB
-shutdown_grace: 10s
+shutdown_grace: 2s
 backends:
   %s
 users_file: users.yaml
@@ -159,7 +160,7 @@ users_file: users.yaml
 			t.Log(tail(string(text), 40))
 		}
 	})
-	return cutServer{server, dir, o.Addr}
+	return cutServer{server, dir, o.Addr, o}
 }
 
 // cutter is one client that dies again and again. Its files are its own.

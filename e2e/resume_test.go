@@ -5,11 +5,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"math/rand/v2"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -129,6 +132,153 @@ func TestResume(t *testing.T) {
 		t.Errorf("%d bytes, %v", len(got), err)
 	}
 	wantEmptyBucket(t, r.dir)
+}
+
+// Two replicas behind a plain balancer are restarted in turn while partners upload and try again.
+func TestRollingRestart(t *testing.T) {
+	const uploads, partners = 50, 5
+	r := startReplicas(t, 2)
+	b := balance(t, r.servers[0].addr, r.servers[1].addr)
+	content := harness.Pattern(24 << 20)
+	sizeOf := func(i int) int { return 1<<20 + i*(len(content)-1<<20)/uploads }
+	var resumed atomic.Int64
+	jobs, done := make(chan int, uploads), make(chan error, uploads)
+	for i := range uploads {
+		jobs <- i
+	}
+	close(jobs)
+	for range partners {
+		go func() {
+			for i := range jobs {
+				done <- persist(t.Context(), b, fmt.Sprintf("file%d", i), content[:sizeOf(i)], &resumed)
+			}
+		}()
+	}
+	restarts := 0
+	for i := range uploads {
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		if i%3 != 0 {
+			continue
+		}
+		s := &r.servers[restarts%2]
+		if err := s.server.Stop(); err != nil {
+			t.Error(err)
+		}
+		var err error
+		if s.server, err = harness.Start(s.options); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = s.server.Kill() })
+		restarts++
+	}
+	t.Logf("%d restarts, %d uploads went on", restarts, resumed.Load())
+	if resumed.Load() == 0 {
+		t.Error("no upload met a restart")
+	}
+	for i := range uploads {
+		got, err := os.ReadFile(filepath.Join(r.dir, "data", "acme", fmt.Sprintf("file%d", i)))
+		if err != nil || !bytes.Equal(got, content[:sizeOf(i)]) {
+			t.Errorf("file%d: %d bytes of %d, %v", i, len(got), sizeOf(i), err)
+		}
+	}
+	for _, s := range r.servers {
+		if err := s.server.Stop(); err != nil {
+			t.Error(err)
+		}
+	}
+	wantEmptyBucket(t, r.dir)
+}
+
+// persist uploads like a partner that tries again until it is done. A refusal for good is an error.
+func persist(ctx context.Context, addr, name string, content []byte, resumed *atomic.Int64) error {
+	var last error
+	for range 200 {
+		err := attempt(ctx, addr, name, content, resumed)
+		var refused *ftp.ReplyError
+		if err == nil {
+			return nil
+		}
+		if last = fmt.Errorf("%s: %w", name, err); errors.As(err, &refused) && refused.Reply.Code >= 500 {
+			return last
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(100 * time.Millisecond): // as a partner does
+		}
+	}
+	return last
+}
+
+func attempt(ctx context.Context, addr, name string, content []byte, resumed *atomic.Int64) error {
+	c, err := ftp.Dial(ctx, addr)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if err := c.Login(ftp.Explicit, "acme", password); err != nil {
+		return err
+	}
+	from := 0
+	r, err := c.Cmd("SIZE " + name)
+	if err == nil && r.Code == 213 {
+		_, err = fmt.Sscan(r.Text, &from)
+	}
+	if err == nil && from > 0 {
+		resumed.Add(1)
+		err = c.Expect(350, fmt.Sprintf("REST %d", from))
+	}
+	if err != nil {
+		return err
+	}
+	return c.Store(name, slow{bytes.NewReader(content[from:])})
+}
+
+// slow is a line of 8 MB a second.
+type slow struct{ io.Reader }
+
+func (s slow) Read(p []byte) (int, error) {
+	<-time.After(4 * time.Millisecond)
+	return s.Reader.Read(p[:min(len(p), 32<<10)])
+}
+
+// balance passes connections on to whoever takes them, in turn.
+func balance(t *testing.T, addrs ...string) string {
+	t.Helper()
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	go func() {
+		for turn := 0; ; turn++ {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go pass(c, addrs[turn%len(addrs)], addrs[(turn+1)%len(addrs)])
+		}
+	}()
+	return l.Addr().String()
+}
+
+func pass(c net.Conn, addrs ...string) {
+	defer c.Close()
+	for _, addr := range addrs {
+		s, err := net.DialTimeout("tcp", addr, 5*time.Second)
+		if err != nil {
+			continue
+		}
+		defer s.Close()
+		go func() {
+			_, _ = io.Copy(s, c)
+			_ = s.(*net.TCPConn).CloseWrite()
+		}()
+		_, _ = io.Copy(c, s)
+		return
+	}
 }
 
 // What is kept can be dropped: DELE takes it too, also where it is all that there is.
