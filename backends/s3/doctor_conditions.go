@@ -219,3 +219,18 @@ func (d *doctor) deleteIfUnchanged(ctx context.Context, dir string) (answer, err
 	}
 	return answer{can: yes}, nil
 }
+
+// resume says whether uploads that break off will be kept. It takes no request: it follows from the
+// profile, which is compared with the server elsewhere.
+func (d *doctor) resume(context.Context, string) (answer, error) {
+	switch {
+	case d.a.NoResume:
+		return answer{found: "off in the configuration"}, nil
+	case d.configured.IfAbsent():
+		return answer{found: "uploads that break off are kept"}, nil
+	}
+	return answer{
+		outcome: OutcomeWarning, found: "uploads that break off are not kept",
+		todo: "that takes conditional writes, which this profile does not promise; set one that fits, if there is one",
+	}, nil
+}

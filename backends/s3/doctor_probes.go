@@ -38,6 +38,7 @@ var probes = []probe{
 	{"complete twice", []string{"abort an upload"}, (*doctor).completeTwice},
 	{"complete after abort", []string{"abort an upload"}, (*doctor).completeAfterAbort},
 	{"size at complete", []string{"abort an upload"}, (*doctor).sizeAtComplete},
+	{"resume", []string{"put if absent", "put if unchanged"}, (*doctor).resume},
 
 	{"names", []string{"list", "delete"}, (*doctor).names},
 	{"folder beside file", []string{"list", "delete"}, (*doctor).folderBesideFile},

@@ -263,6 +263,9 @@ func TestDoctorQuirks(t *testing.T) {
 			if test.remarks == nil {
 				test.remarks = map[string]s3.Outcome{}
 			}
+			if c.Profile != (s3.Profile{}) && !c.Profile.IfAbsent() {
+				test.remarks["resume"] = warning
+			}
 			if diff := cmp.Diff(test.remarks, got); diff != "" {
 				t.Errorf("%s\n%v", diff, d.Results)
 			}

@@ -45,6 +45,8 @@ type kept struct {
 	Nonce string `json:"nonce,omitempty"`
 
 	etag string // the record's; "" if it is not there, or not ours any more
+	// hurry: who waits for the record to be written does so at the end of a session.
+	hurry bool
 }
 
 // keptPart is a part that the store has.
@@ -103,8 +105,9 @@ func (r *record) swap(ctx context.Context, a *Adapter, tail *part) error {
 	if r.etag == "" {
 		h.Set("If-None-Match", "*")
 	}
-	w := &writing{
-		adapter: a, full: r.name, token: r.Nonce, patience: transferring, ifAbsent: r.etag == "", ifVersion: r.etag,
+	w := &writing{adapter: a, full: r.name, token: r.Nonce, patience: transferring, ifAbsent: r.etag == "", ifVersion: r.etag}
+	if r.hurry {
+		w.patience = asking
 	}
 	w.do = func(ctx context.Context) (string, error) {
 		return a.hot.write(ctx, request{full: r.name, header: h, body: body, hash: hashOf(body...)})

@@ -301,6 +301,7 @@ type leaseKeeper struct {
 func (m *multipart) keepLease() {
 	k := &leaseKeeper{adapter: m.adapter, record: m.record, done: make(chan struct{}), taken: &m.upload.fenced}
 	m.lease = k
+	m.record.hurry = true
 	ctx := background(m.upload.ctx)
 	k.running.Go(func() {
 		tick := time.NewTicker(renewal)

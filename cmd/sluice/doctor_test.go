@@ -57,7 +57,7 @@ func TestDoctor(t *testing.T) {
 	}
 
 	code, out, log = sluice(t.Context(), "doctor", "--config", path)
-	if code != exitFailure || log != "sluice: doctor: backend \"pond\": 1 of 36 probes failed\n" {
+	if code != exitFailure || log != "sluice: doctor: backend \"pond\": 1 of 37 probes failed\n" {
 		t.Errorf("%d %q", code, log)
 	}
 	for _, want := range []string{
