@@ -58,7 +58,8 @@ func (u *upload) prepare() error {
 		return &backends.Error{Op: "put", Key: u.target.path, Kind: backends.IsDir}
 	}
 	may := u.Permissions
-	if u.verb != "STOU" && resumes(u.target) {
+	// Converted lines have another length than those that the client has, so it could not go on.
+	if u.verb != "STOU" && !u.ascii && resumes(u.target) {
 		u.options.Resumable, u.options.Owner = true, s.name
 	}
 	appends := u.verb == "APPE" || u.verb == "STOR" && u.rest > 0
