@@ -103,6 +103,10 @@ func TestContinued(t *testing.T) {
 					}
 					b.wantObject("k", want)
 					b.wantPending(a, "k", acme, backends.NotExist)
+					const records = 10 << 10
+					if sent, most := b.store.Received(), int64(len(want)+len(cuts)*(testPart+records)); sent > most {
+						b.Errorf("%d bytes were sent, %d at most", sent, most)
+					}
 					for _, r := range b.store.Requests() {
 						if r.Op == "GetObject" && r.Key == "k" {
 							b.Error("content was read")
