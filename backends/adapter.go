@@ -56,8 +56,8 @@ type CloudStorageAdapter interface {
 
 	// Put reads r to io.EOF and publishes what it read as the object at key; it becomes visible
 	// only then. Missing folders above it come into being. If r or ctx fails, the key holds what it
-	// held before, never a prefix of r, and nothing is left behind. An existing folder at key is
-	// IsDir, also with IfAbsent.
+	// held before, never a prefix of r, and nothing is left behind, except what o.Resumable
+	// asked to keep. An existing folder at key is IsDir, also with IfAbsent.
 	//
 	// r is read from the calling goroutine or from one that has ended when Put returns. r may
 	// implement io.WriterTo; an adapter may use it and must then treat its nil error as io.EOF.
@@ -196,7 +196,8 @@ type PutOptions struct {
 	Owner string
 	// Continue is the Version of the Pending that this Put goes on from, and Offset then where in
 	// the whole r begins, at most at its Size; it may be 0. What r sends again has to be what is
-	// kept, else Conflict with ErrDiffers. Another version than the present one is Busy: someone else goes on with it.
+	// kept, else Conflict with ErrDiffers. Another version than the present one is Busy: someone else
+	// goes on with it.
 	Continue string
 }
 

@@ -32,16 +32,13 @@ func (s *Session) describe(t target) (backends.Object, error) {
 		return obj, err
 	}
 	p, perr := s.pending(s.ctx, t)
-	switch backends.KindOf(perr) {
-	case backends.NotExist, backends.Busy: // somebody sends it just now: what is there counts
-		if perr != nil {
-			return obj, err
-		}
+	switch kind := backends.KindOf(perr); {
+	case perr == nil:
+		return backends.Object{Key: t.key, Size: p.Size, ModTime: p.ModTime}, nil
+	case kind == backends.NotExist || kind == backends.Busy: // somebody sends it just now: what is there counts
+		return obj, err
 	}
-	if perr != nil {
-		return obj, perr
-	}
-	return backends.Object{Key: t.key, Size: p.Size, ModTime: p.ModTime}, nil
+	return obj, perr
 }
 
 // continues finds out whether APPE or REST go on from what is kept.

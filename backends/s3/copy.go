@@ -251,24 +251,9 @@ func (c *objectCopy) parts(ctx context.Context) (etag string, err error) {
 	if err != nil {
 		return "", err
 	}
-	completed := make([]types.CompletedPart, len(parts))
-	for i, p := range parts {
-		completed[i] = types.CompletedPart{PartNumber: &p.Number, ETag: &p.ETag}
-	}
-	done := &s3.CompleteMultipartUploadInput{
-		Bucket: &a.Bucket, Key: aws.String(a.full(c.to)), UploadId: &record.UploadID, IfNoneMatch: c.absent(),
-		MultipartUpload: &types.CompletedMultipartUpload{Parts: completed}, RequestPayer: a.payer(),
-	}
-	if a.Profile.ObjectSize {
-		done.MpuObjectSize = &c.from.Size
-	}
-	return c.publish(ctx, finishing, func(ctx context.Context) (string, error) {
-		out, err := a.client.CompleteMultipartUpload(ctx, done)
-		if err != nil {
-			return "", err
-		}
-		return version(out.ETag)
-	})
+	done := a.newComplete(record, parts, c.from.Size)
+	done.IfNoneMatch = c.absent()
+	return c.publish(ctx, finishing, func(ctx context.Context) (string, error) { return a.completeUpload(ctx, done) })
 }
 
 // copyParts makes pieces of the source the first parts of an upload, several at once.

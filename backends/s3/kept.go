@@ -190,7 +190,7 @@ func (a *Adapter) loadRecord(ctx context.Context, name string, tail *part) (*rec
 		if err != nil {
 			return err
 		}
-		defer func() { _ = resp.Body.Close() }()
+		defer drain(resp)
 		r = &record{name: name, kept: &kept{etag: resp.Header.Get("ETag")}}
 		if r.when, err = http.ParseTime(resp.Header.Get("Last-Modified")); err != nil {
 			return fault(backends.Corrupt, fmt.Errorf("%w: %w", errRecord, err))

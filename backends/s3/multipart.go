@@ -296,38 +296,48 @@ func (m *multipart) complete() (backends.Object, error) {
 	if err := m.lease.confirm(m.upload.ctx); err != nil {
 		return backends.Object{}, err
 	}
-	var crc uint32
-	completed := make([]types.CompletedPart, len(m.parts))
-	for i, p := range m.sorted() {
-		completed[i] = types.CompletedPart{PartNumber: &p.Number, ETag: &p.ETag}
-		if m.checksums {
-			completed[i].ChecksumCRC32 = aws.String(header(p.CRC))
-		}
-		crc = appendCRC(crc, p.CRC, p.Size)
-	}
-	in := &s3.CompleteMultipartUploadInput{
-		Bucket: &a.Bucket, Key: aws.String(a.full(m.key)), UploadId: &m.record.UploadID,
-		MultipartUpload: &types.CompletedMultipartUpload{Parts: completed}, RequestPayer: a.payer(),
-	}
+	parts := m.sorted()
+	in := a.newComplete(m.record, parts, m.size)
 	if m.checksums {
+		var crc uint32
+		for i, p := range parts {
+			in.MultipartUpload.Parts[i].ChecksumCRC32 = aws.String(header(p.CRC))
+			crc = appendCRC(crc, p.CRC, p.Size)
+		}
 		in.ChecksumCRC32, in.ChecksumType = aws.String(header(crc)), types.ChecksumTypeFullObject
-	}
-	if a.Profile.ObjectSize {
-		in.MpuObjectSize = aws.Int64(m.size)
 	}
 	if m.options.IfAbsent {
 		in.IfNoneMatch = aws.String("*")
 	}
 	in.IfMatch = optional(m.options.IfVersion)
-	etag, err := m.publish(finishing, func(ctx context.Context) (string, error) {
-		out, err := a.client.CompleteMultipartUpload(ctx, in)
-		if err != nil {
-			return "", err
-		}
-		return version(out.ETag)
-	})
+	etag, err := m.publish(finishing, func(ctx context.Context) (string, error) { return a.completeUpload(ctx, in) })
 	if err != nil {
 		return backends.Object{}, err
 	}
 	return m.object(etag), nil
+}
+
+// newComplete asks for the object of so many bytes that parts, in their order, are.
+func (a *Adapter) newComplete(r *record, parts []keptPart, size int64) *s3.CompleteMultipartUploadInput {
+	completed := make([]types.CompletedPart, len(parts))
+	for i, p := range parts {
+		completed[i] = types.CompletedPart{PartNumber: &p.Number, ETag: &p.ETag}
+	}
+	in := &s3.CompleteMultipartUploadInput{
+		Bucket: &a.Bucket, Key: &r.Key, UploadId: &r.UploadID,
+		MultipartUpload: &types.CompletedMultipartUpload{Parts: completed}, RequestPayer: a.payer(),
+	}
+	if a.Profile.ObjectSize {
+		in.MpuObjectSize = &size
+	}
+	return in
+}
+
+// completeUpload sends it, and returns the ETag of what is there then.
+func (a *Adapter) completeUpload(ctx context.Context, in *s3.CompleteMultipartUploadInput) (string, error) {
+	out, err := a.client.CompleteMultipartUpload(ctx, in)
+	if err != nil {
+		return "", err
+	}
+	return version(out.ETag)
 }

@@ -178,14 +178,14 @@ func (m *multipart) compare(tail *part) error {
 		whole := offset <= begin
 		var crc uint32
 		for offset < end {
-			b := page[:min(end-max(offset, begin), pages.Size)]
+			b := page[:min(end-offset, pages.Size)]
 			if err := m.again(b); err != nil {
 				return err
 			}
 			crc = crc32.Update(crc, crc32.IEEETable, b)
-			offset = max(offset, begin) + int64(len(b))
+			offset += int64(len(b))
 		}
-		if whole && m.options.Offset <= begin && crc != p.CRC {
+		if whole && crc != p.CRC {
 			return fault(backends.Conflict, backends.ErrDiffers)
 		}
 		begin = end
@@ -259,12 +259,10 @@ func (m *multipart) park(unsent *part, cause error) (int64, error) {
 		return 0, cause
 	}
 	r.Parked, r.Next = true, m.started+1
-	err := r.write(ctx, a, tail)
-	switch backends.KindOf(err) {
-	case backends.Conflict:
+	switch err := r.write(ctx, a, tail); {
+	case backends.KindOf(err) == backends.Conflict:
 		return 0, fault(backends.Fenced, cause)
-	}
-	if err != nil {
+	case err != nil:
 		// What the store has can be continued all the same, when the lease is over.
 		a.Log.Warn("an upload that broke off was not parked", "key", m.key, "err", err)
 		return 0, cause
@@ -312,7 +310,7 @@ func (m *multipart) keepLease() {
 				return
 			case <-tick.C:
 			}
-			if err := k.renew(ctx); backends.KindOf(err) == backends.Fenced && err != nil {
+			if err := k.renew(ctx); backends.KindOf(err) == backends.Fenced {
 				return
 			} else if err != nil {
 				k.adapter.Log.Warn("the lease of an upload was not renewed", "key", k.record.Key, "err", err)

@@ -14,8 +14,8 @@ import (
 )
 
 // Sweep ends what processes left behind that were killed longer than StaleAfter ago: uploads in parts,
-// and renames of folders, those after an hour. What is not ours, or may still be alive, is never
-// touched. It may run in any number of replicas at once. Its clock is the store's.
+// and renames of folders, those after an hour; and what was kept of uploads for longer than KeepFor.
+// What is not ours, or may still be alive, is never touched. It may run in any number of replicas at once. Its clock is the store's.
 func (a *Adapter) Sweep(ctx context.Context) error {
 	var errs []error
 	for _, kind := range []struct {
