@@ -183,17 +183,21 @@ func (a *Adapter) follow(key string) (unix.Stat_t, error) {
 	return st, err
 }
 
-func (a *Adapter) isHidden(id inode) bool { return id == a.hidden[0] || id == a.hidden[1] }
+func (a *Adapter) isHidden(id inode) bool {
+	return id == a.hidden[0] || id == a.hidden[1] || id == a.hidden[2]
+}
 
 // access asks the system whether this process may do to f what mode says. It may for root, mostly.
 func access(f *folder, mode uint32) error {
 	return eintr(func() error { return unix.Faccessat(f.fd(), ".", mode, unix.AT_EACCESS) })
 }
 
-// syncFolder makes the names in f durable. A file system that cannot do so for folders (EINVAL) has
+func (a *Adapter) syncFolder(f *folder) error { return syncNames(f, a.sync) }
+
+// syncNames makes the names in f durable. A file system that cannot do so for folders (EINVAL) has
 // no better way either.
-func (a *Adapter) syncFolder(f *folder) error {
-	err := a.sync(f.File)
+func syncNames(f *folder, sync func(*os.File) error) error {
+	err := sync(f.File)
 	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOTSUP) {
 		return nil
 	}

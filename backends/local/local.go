@@ -6,10 +6,13 @@
 package local
 
 import (
+	"context"
 	"errors"
+	"log/slog"
 	"os"
 	"path"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -37,27 +40,46 @@ type Config struct {
 	Fsync Fsync
 	// BufferSize is the size in bytes of one transfer's buffer; 0 is 256 KiB.
 	BufferSize int
+
+	// NoResume: uploads that break off are not kept.
+	NoResume bool
+	// KeepAtLeast is how many bytes of an upload that breaks off are worth to be kept, if it is
+	// resumable; 0 is 8 MiB.
+	KeepAtLeast int64
+	// KeepFor is how long it is kept; 0 is 24 hours.
+	KeepFor time.Duration
+	// SweepEvery is how often is looked for what was kept longer than that, and for what other
+	// processes left behind; 0 is one hour, negative never.
+	SweepEvery time.Duration
+	// Log is told what happens without anyone asking.
+	Log *slog.Logger
 }
 
 const (
-	defaultBuffer = 256 << 10
-	tmpFolder     = backends.Private + "/tmp"
+	defaultBuffer      = 256 << 10
+	defaultKeepAtLeast = 8 << 20
+	defaultKeepFor     = 24 * time.Hour
+	defaultSweepEvery  = time.Hour
 
 	fileMode    = 0o666 // less the umask, as the next
 	folderMode  = 0o777
 	privateMode = 0o700
 )
 
+const tmpFolder = backends.Private + "/tmp"
+
+// privateFolders are those that Open makes.
+var privateFolders = [...]string{backends.Private, tmpFolder, keptFolder}
+
 // Adapter is a folder as a store.
 type Adapter struct {
-	backends.NotResumable
-
 	root *os.Root
-	// tmp is .sluice/tmp, opened once: every Put makes a file in it and moves it out again.
-	tmp *folder
+	// tmp is .sluice/tmp, opened once: every Put makes a file in it and moves it out again. kept is
+	// .sluice/kept.
+	tmp, kept *folder
 	// top and hidden recognise the root and the private folders whatever links led to them.
 	top    inode
-	hidden [2]inode
+	hidden [3]inode
 
 	// sync makes a file or a folder durable, or does nothing.
 	sync func(*os.File) error
@@ -66,6 +88,19 @@ type Adapter struct {
 	buffers sync.Pool
 	locks   stripes
 	cleaned int
+
+	// durable: sync does something.
+	durable     bool
+	resumes     bool
+	keepAtLeast int64
+	keepFor     time.Duration
+	// boot is another one after each start of the machine; "" is not known.
+	boot     string
+	keptMu   sync.Mutex
+	keptLock *os.File
+
+	stop context.CancelFunc
+	done sync.WaitGroup
 }
 
 var _ backends.CloudStorageAdapter = (*Adapter)(nil)
@@ -76,16 +111,27 @@ func (a *Adapter) Cleaned() int { return a.cleaned }
 // Capabilities implements backends.CloudStorageAdapter. Listings are not ordered: to sort a folder
 // of a million entries is to hold a million entries.
 func (a *Adapter) Capabilities() backends.Capabilities {
-	return backends.Capabilities{Offset: true, IfAbsent: true, ModTime: true, Space: true}
+	return backends.Capabilities{Offset: true, IfAbsent: true, ModTime: true, Space: true, Resume: a.resumes}
 }
 
 // Close implements backends.CloudStorageAdapter.
 func (a *Adapter) Close() error {
-	var err error
-	if a.tmp != nil {
-		err = a.tmp.Close()
+	a.stop()
+	a.done.Wait()
+	return translate("close", "", a.closeFiles())
+}
+
+func (a *Adapter) closeFiles() error {
+	errs := []error{a.root.Close()}
+	for _, f := range []*folder{a.tmp, a.kept} {
+		if f != nil {
+			errs = append(errs, f.Close())
+		}
 	}
-	return translate("close", "", errors.Join(err, a.root.Close()))
+	if a.keptLock != nil {
+		errs = append(errs, a.keptLock.Close())
+	}
+	return errors.Join(errs...)
 }
 
 // buffer lends a transfer's buffer; the function gives it back.

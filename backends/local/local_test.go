@@ -39,14 +39,14 @@ func open(t testing.TB, cfg local.Config) *local.Adapter {
 	return a
 }
 
-// leftovers lists what is in the private folder apart from its empty tmp.
+// leftovers lists what is in the private folder apart from the lock.
 func leftovers(t testing.TB, root string) []string {
 	var left []string
 	err := filepath.WalkDir(filepath.Join(root, ".sluice"), func(path string, d os.DirEntry, err error) error {
 		if errors.Is(err, os.ErrNotExist) {
 			return nil
 		}
-		if err == nil && !d.IsDir() {
+		if err == nil && !d.IsDir() && d.Name() != "lock" {
 			left = append(left, path)
 		}
 		return err
@@ -63,7 +63,7 @@ func TestContract(t *testing.T) {
 			backendtest.Run(t, func(t *testing.T) backendtest.Store {
 				root := t.TempDir()
 				return backendtest.Store{
-					Adapter:   open(t, local.Config{Root: root, Fsync: fsync, BufferSize: 8 << 10}),
+					Adapter:   open(t, local.Config{Root: root, Fsync: fsync, BufferSize: 8 << 10, KeepAtLeast: 8 << 10}),
 					PartSize:  8 << 10,
 					Leftovers: func(t testing.TB) []string { return leftovers(t, root) },
 				}
@@ -107,7 +107,7 @@ func TestModes(t *testing.T) {
 	put(t, a, "dir/o", "data")
 	for name, want := range map[string]os.FileMode{
 		"dir/o": 0o644, "dir": os.ModeDir | 0o755,
-		".sluice": os.ModeDir | 0o700, ".sluice/tmp": os.ModeDir | 0o700,
+		".sluice": os.ModeDir | 0o700, ".sluice/tmp": os.ModeDir | 0o700, ".sluice/kept": os.ModeDir | 0o700,
 	} {
 		fi, err := os.Stat(filepath.Join(root, name))
 		if err != nil {
@@ -117,13 +117,13 @@ func TestModes(t *testing.T) {
 		}
 	}
 	// Until it is published nobody else may read it: a private folder that others can enter is shut.
-	for _, name := range []string{".sluice", ".sluice/tmp"} {
+	for _, name := range []string{".sluice", ".sluice/tmp", ".sluice/kept"} {
 		if err := os.Chmod(filepath.Join(root, name), 0o755); err != nil {
 			t.Fatal(err)
 		}
 	}
 	open(t, local.Config{Root: root})
-	for _, name := range []string{".sluice", ".sluice/tmp"} {
+	for _, name := range []string{".sluice", ".sluice/tmp", ".sluice/kept"} {
 		if fi, err := os.Stat(filepath.Join(root, name)); err != nil || fi.Mode().Perm() != 0o700 {
 			t.Errorf("%s is open to others: %v", name, err)
 		}

@@ -1,6 +1,8 @@
 package local
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"hash/maphash"
@@ -21,8 +23,13 @@ func Open(cfg Config) (*Adapter, error) {
 		return nil, err
 	}
 	if name, err := a.prepare(); err != nil {
-		_ = a.Close()
+		_ = a.closeFiles()
 		return nil, openError(cfg.Root, name, err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	a.stop = cancel
+	if every := cmp.Or(cfg.SweepEvery, defaultSweepEvery); every > 0 {
+		a.done.Go(func() { backends.Every(ctx, every, func(ctx context.Context) { a.sweepAndTell(ctx, cfg.Log) }) })
 	}
 	return a, nil
 }
@@ -34,7 +41,7 @@ func Check(cfg Config) error {
 	if err != nil {
 		return err
 	}
-	defer a.Close()
+	defer func() { _ = a.closeFiles() }()
 	if name, err := a.inspect(); err != nil {
 		return openError(cfg.Root, name, err)
 	}
@@ -43,7 +50,10 @@ func Check(cfg Config) error {
 
 // adapter does the part of Open that changes nothing.
 func (cfg Config) adapter() (*Adapter, error) {
-	a := &Adapter{}
+	a := &Adapter{
+		durable: cfg.Fsync != FsyncNever, boot: bootID(), resumes: !cfg.NoResume,
+		keepAtLeast: cmp.Or(cfg.KeepAtLeast, defaultKeepAtLeast), keepFor: cmp.Or(cfg.KeepFor, defaultKeepFor),
+	}
 	a.locks.seed = maphash.MakeSeed()
 	switch cfg.Fsync {
 	case "", FsyncAlways:
@@ -76,7 +86,7 @@ func (cfg Config) adapter() (*Adapter, error) {
 // prepare makes the private folder, clears it of leftovers and proves that it can be written to. It
 // returns the folder that an error is about.
 func (a *Adapter) prepare() (string, error) {
-	for i, name := range []string{backends.Private, tmpFolder} {
+	for i, name := range privateFolders {
 		if err := a.root.Mkdir(name, privateMode); err != nil && !errors.Is(err, fs.ErrExist) {
 			return name, err
 		}
@@ -89,11 +99,17 @@ func (a *Adapter) prepare() (string, error) {
 			_ = f.Close()
 			return name, err
 		}
-		if name == tmpFolder {
+		switch name {
+		case tmpFolder:
 			a.tmp = f
-			break
+		case keptFolder:
+			a.kept = f
+		default:
+			_ = f.Close()
 		}
-		_ = f.Close()
+	}
+	if err := a.openLock(); err != nil {
+		return keptFolder, err
 	}
 	top, err := a.openFolder("")
 	if err != nil {
@@ -112,34 +128,52 @@ func (a *Adapter) prepare() (string, error) {
 	return "", nil
 }
 
+// openLock opens the lock of all processes that work on the folder.
+func (a *Adapter) openLock() error {
+	fd, err := openAt(a.kept, lockName, unix.O_RDWR|unix.O_CREAT, privateMode&fileMode)
+	if err != nil {
+		return err
+	}
+	a.keptLock = os.NewFile(uintptr(fd), lockName)
+	return nil
+}
+
 // inspect asks whether prepare will succeed: whether the private folders are in order or, as far as
 // they are missing, can be made.
 func (a *Adapter) inspect() (string, error) {
-	last, err := a.openFolder("")
-	if err != nil {
-		return "", err
-	}
-	for _, name := range []string{backends.Private, tmpFolder} {
+	for _, name := range privateFolders {
 		f, err := a.openOwn(name)
 		if errors.Is(err, fs.ErrNotExist) {
-			break
+			name, _ = split(name)
+			f, err = a.openFolder(name)
+			if name != "" && errors.Is(err, fs.ErrNotExist) {
+				return "", nil // all are missing, and the root has been asked
+			}
 		}
-		_ = last.Close()
 		if err != nil {
 			return name, err
 		}
-		last = f
-		if err := mayShut(f); err != nil {
-			_ = f.Close()
+		err = mayUse(f)
+		_ = f.Close()
+		if err != nil {
 			return name, err
 		}
 	}
-	defer last.Close()
-	err = access(last, unix.W_OK|unix.X_OK)
-	if errors.Is(err, unix.EACCES) && last.key != "" && !isShut(last) {
-		return "", nil // It is ours, and prepare changes its mode.
+	return "", nil
+}
+
+// mayUse: files can be made in f, which is the root or a private folder.
+func mayUse(f *folder) error {
+	if f.key != "" {
+		if err := mayShut(f); err != nil {
+			return err
+		}
 	}
-	return last.key, err
+	err := access(f, unix.W_OK|unix.X_OK)
+	if errors.Is(err, unix.EACCES) && f.key != "" && !isShut(f) {
+		return nil // It is ours, and prepare changes its mode.
+	}
+	return err
 }
 
 // openOwn opens one of the private folders, which may not be a link.

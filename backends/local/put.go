@@ -24,7 +24,7 @@ func (a *Adapter) put(ctx context.Context, key string, r io.Reader, o backends.P
 	if err := begin(ctx, key); err != nil {
 		return none, err
 	}
-	if len(o.Metadata) > 0 || o.Resumable {
+	if len(o.Metadata) > 0 || o.Resumable && !a.resumes {
 		return none, fault(backends.Unsupported, nil)
 	}
 	c := condition{ifAbsent: o.IfAbsent, ifVersion: o.IfVersion}
@@ -32,30 +32,61 @@ func (a *Adapter) put(ctx context.Context, key string, r io.Reader, o backends.P
 	if err != nil {
 		return none, err
 	}
-	if o.Offset < 0 || o.Offset > st.Size {
-		return none, fault(backends.BadOffset, nil)
+	var u *upload
+	if o.Continue != "" {
+		u, err = a.goOn(ctx, key, &o)
+	} else {
+		u, err = a.afresh(ctx, key, &o, st.Size)
 	}
-	if o.MaxSize > 0 && o.Offset > o.MaxSize {
-		return none, fault(backends.TooLarge, nil)
-	}
-
-	t, err := a.create()
 	if err != nil {
 		return none, err
 	}
-	defer t.discard()
-	if o.Offset > 0 {
-		base, err := a.begins(ctx, t, key, o.Offset, &c)
+	obj, err := u.run(r, &o, c)
+	kept, err := u.end(err)
+	if err != nil {
+		return backends.Object{Size: kept}, err
+	}
+	return obj, nil
+}
+
+// afresh begins an upload to key, where an object of that size is. What is kept of an earlier one goes.
+func (a *Adapter) afresh(ctx context.Context, key string, o *backends.PutOptions, size int64) (*upload, error) {
+	if o.Offset < 0 || o.Offset > size {
+		return nil, fault(backends.BadOffset, nil)
+	}
+	if o.MaxSize > 0 && o.Offset > o.MaxSize {
+		return nil, fault(backends.TooLarge, nil)
+	}
+	u := &upload{adapter: a, ctx: ctx, key: key, owner: o.Owner}
+	if o.Resumable {
+		if err := a.discardKept(ctx, key, o.Owner); err != nil {
+			return nil, err
+		}
+		// One that begins with a part of an object is not kept: it had to be held against that object again.
+		if o.Offset == 0 {
+			u.slot = slot(key, o.Owner)
+		}
+	}
+	var err error
+	u.content, err = a.create()
+	return u, err
+}
+
+// run reads r to its end and publishes.
+func (u *upload) run(r io.Reader, o *backends.PutOptions, c condition) (backends.Object, error) {
+	if o.Offset > 0 && o.Continue == "" {
+		base, err := u.adapter.begins(u.ctx, u.content, u.key, o.Offset, &c)
 		if err != nil {
-			return none, err
+			return backends.Object{}, err
 		}
 		// Held until the end, so that its inode's number and with it its version stay taken.
 		defer base.Close()
+		u.size = o.Offset
 	}
-	if err := a.fill(ctx, t, r, o); err != nil {
-		return none, err
+	if err := u.fill(r, o); err != nil {
+		return backends.Object{}, err
 	}
-	return a.publish(ctx, t, key, o.ModTime, c)
+	return u.publish(o.ModTime, c)
 }
 
 // admit refuses before the transfer what could only fail after it, and describes the present

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -36,3 +37,12 @@ func futimes(f *os.File, t unix.Timespec) error {
 }
 
 func freeBytes(st *unix.Statfs_t) int64 { return product(st.Bavail, uint64(st.Frsize)) }
+
+// bootID is another one after each start of the machine, see random(4).
+func bootID() string {
+	id, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(id))
+}

@@ -10,7 +10,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"math/rand/v2"
 	"strings"
 	"sync"
 	"time"
@@ -151,7 +150,13 @@ func Open(ctx context.Context, c Config) (*Adapter, error) {
 	a.buffers.New = func() any { return new(pages.Page) }
 	ctx, a.stop = context.WithCancel(context.WithoutCancel(ctx))
 	if c.SweepEvery > 0 {
-		a.done.Go(func() { a.sweepNowAndThen(ctx) })
+		a.done.Go(func() {
+			backends.Every(ctx, c.SweepEvery, func(ctx context.Context) {
+				if err := a.Sweep(ctx); err != nil && ctx.Err() == nil {
+					a.Log.Warn("what killed processes left behind was not cleaned up", "err", err)
+				}
+			})
+		})
 	}
 	return a, nil
 }
@@ -189,25 +194,6 @@ func (a *Adapter) Close() error {
 	a.done.Wait()
 	a.close()
 	return nil
-}
-
-// sweepNowAndThen cleans up until ctx ends. The first time is a random part of the interval away, so
-// that replicas do it at different times.
-func (a *Adapter) sweepNowAndThen(ctx context.Context) {
-	wait := rand.N(a.SweepEvery)
-	for {
-		t := time.NewTimer(wait)
-		select {
-		case <-ctx.Done():
-			t.Stop()
-			return
-		case <-t.C:
-		}
-		if err := a.Sweep(ctx); err != nil && ctx.Err() == nil {
-			a.Log.Warn("what killed processes left behind was not cleaned up", "err", err)
-		}
-		wait = a.SweepEvery
-	}
 }
 
 // begin is what every method does first.

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"github.com/sluice-ftp/sluice/backends"
 	"github.com/sluice-ftp/sluice/backends/local"
@@ -12,8 +13,9 @@ import (
 
 // localStore is a backend of type local.
 type localStore struct {
-	Root  string      `yaml:"root"`
-	Fsync local.Fsync `yaml:"fsync"`
+	Root      string      `yaml:"root"`
+	Fsync     local.Fsync `yaml:"fsync"`
+	Resumable resumable   `yaml:"resumable"`
 }
 
 func (s *localStore) check(v validator, key string) {
@@ -22,12 +24,16 @@ func (s *localStore) check(v validator, key string) {
 	}
 	s.Root = v.path(s.Root)
 	oneOf(v, key+".fsync", s.Fsync, local.FsyncAlways, local.FsyncNever)
+	s.Resumable.check(v, key+".resumable")
 }
 
 func (s *localStore) where(error) string { return "root" }
 
 func (s *localStore) config(o settings) local.Config {
-	return local.Config{Root: s.Root, Fsync: s.Fsync, BufferSize: o.bufferSize}
+	return local.Config{
+		Root: s.Root, Fsync: s.Fsync, BufferSize: o.bufferSize, Log: o.log,
+		NoResume: !s.Resumable.Enabled, KeepAtLeast: int64(s.Resumable.MinSize), KeepFor: time.Duration(s.Resumable.TTL),
+	}
 }
 
 func (s *localStore) open(_ context.Context, o settings) (backends.CloudStorageAdapter, error) {

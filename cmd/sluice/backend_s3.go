@@ -36,25 +36,6 @@ type s3Store struct {
 	Resumable           resumable         `yaml:"resumable"`
 }
 
-// resumable says which uploads that break off are kept, and for how long.
-type resumable struct {
-	Enabled bool     `yaml:"enabled"`
-	TTL     duration `yaml:"ttl"`
-	MinSize size     `yaml:"min_size"`
-}
-
-// minTTL is less than any pause after which a partner tries again by itself.
-const minTTL = 5 * time.Minute
-
-func (r *resumable) check(v validator, key string) {
-	if r.TTL < duration(minTTL) {
-		v.problem(key+".ttl", "%v is too short to come back in; give %v or more", r.TTL, shortDuration(minTTL))
-	}
-	if r.MinSize < 1 {
-		v.problem(key+".min_size", "%d is not a size; give 1 or more", r.MinSize)
-	}
-}
-
 // maxTags is S3's bound: https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-tagging.html
 const maxTags = 10
 

@@ -13,12 +13,9 @@ import (
 // kinds are the types of backends that a configuration can name. To add one is one folder below
 // backends and one line here.
 var kinds = map[string]func() store{
-	"local": func() store { return &localStore{Fsync: local.FsyncAlways} },
+	"local": func() store { return &localStore{Fsync: local.FsyncAlways, Resumable: kept} },
 	"s3": func() store {
-		return &s3Store{
-			Profile: "aws", MaxRenameObjects: 10_000,
-			Resumable: resumable{Enabled: true, TTL: duration(24 * time.Hour), MinSize: 8 << 20},
-		}
+		return &s3Store{Profile: "aws", MaxRenameObjects: 10_000, Resumable: kept}
 	},
 }
 
@@ -43,4 +40,26 @@ type settings struct {
 	log        *slog.Logger
 	bufferSize int
 	memory     *pages.Budget
+}
+
+// resumable says which uploads that break off are kept, and for how long.
+type resumable struct {
+	Enabled bool     `yaml:"enabled"`
+	TTL     duration `yaml:"ttl"`
+	MinSize size     `yaml:"min_size"`
+}
+
+// kept is the default: a partner that gave up in the evening goes on in the morning.
+var kept = resumable{Enabled: true, TTL: duration(24 * time.Hour), MinSize: 8 << 20}
+
+// minTTL is less than any pause after which a partner tries again by itself.
+const minTTL = 5 * time.Minute
+
+func (r *resumable) check(v validator, key string) {
+	if r.TTL < duration(minTTL) {
+		v.problem(key+".ttl", "%v is too short to come back in; give %v or more", r.TTL, shortDuration(minTTL))
+	}
+	if r.MinSize < 1 {
+		v.problem(key+".min_size", "%d is not a size; give 1 or more", r.MinSize)
+	}
 }
