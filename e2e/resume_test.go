@@ -21,18 +21,35 @@ import (
 	"github.com/sluice-ftp/sluice/e2e/versity"
 )
 
-// replicas are gateways in front of one bucket of versitygw, whose objects are files in dir/data.
+// replicas are gateways in front of one store, whose objects are files in dir/data.
 type replicas struct {
 	dir     string
 	servers []cutServer
 }
 
-func startReplicas(t *testing.T, n int) replicas {
+// onBoth runs test with two gateways in front of a bucket of versitygw, and in front of a shared folder.
+func onBoth(t *testing.T, test func(t *testing.T, r replicas)) {
 	t.Helper()
-	r := replicas{dir: t.TempDir()}
-	store := versity.Start(t, versity.Options{Root: r.dir, Bucket: "data"})
-	for range n {
-		r.servers = append(r.servers, startForCuts(t, t.TempDir(), "disk: "+store.Backend(""), ports(t)))
+	t.Run("bucket", func(t *testing.T) {
+		dir := t.TempDir()
+		store := versity.Start(t, versity.Options{Root: dir, Bucket: "data"})
+		test(t, startReplicas(t, dir, "disk: "+store.Backend("")))
+	})
+	t.Run("folder", func(t *testing.T) {
+		dir := t.TempDir()
+		data := filepath.Join(dir, "data")
+		if err := os.Mkdir(data, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		test(t, startReplicas(t, dir, fmt.Sprintf("disk: {type: local, root: %q}", data)))
+	})
+}
+
+func startReplicas(t *testing.T, dir, backend string) replicas {
+	t.Helper()
+	r := replicas{dir: dir}
+	for range 2 {
+		r.servers = append(r.servers, startForCuts(t, t.TempDir(), backend, ports(t)))
 	}
 	return r
 }
@@ -88,11 +105,12 @@ func goOn(t *testing.T, c *ftp.Client, name string, content []byte, cut int) (fr
 }
 
 // An upload is cut again and again, and each time the other replica goes on with it.
-func TestResume(t *testing.T) {
+func TestResume(t *testing.T) { onBoth(t, testResume) }
+
+func testResume(t *testing.T, r replicas) {
 	seed := uint64(number(t, "E2E_SEED", int(time.Now().UnixNano())))
 	t.Logf("E2E_SEED=%d", seed)
 	rng := rand.New(rand.NewPCG(seed, 0))
-	r := startReplicas(t, 2)
 	content := harness.Pattern(200<<20 + 7)
 	object := filepath.Join(r.dir, "data", "acme", "big.bin")
 	var have int64
@@ -135,9 +153,10 @@ func TestResume(t *testing.T) {
 }
 
 // Two replicas behind a plain balancer are restarted in turn while partners upload and try again.
-func TestRollingRestart(t *testing.T) {
+func TestRollingRestart(t *testing.T) { onBoth(t, testRollingRestart) }
+
+func testRollingRestart(t *testing.T, r replicas) {
 	const uploads, partners = 50, 5
-	r := startReplicas(t, 2)
 	b := balance(t, r.servers[0].addr, r.servers[1].addr)
 	content := harness.Pattern(24 << 20)
 	sizeOf := func(i int) int { return 1<<20 + i*(len(content)-1<<20)/uploads }
@@ -282,8 +301,9 @@ func pass(c net.Conn, addrs ...string) {
 }
 
 // What is kept can be dropped: DELE takes it too, also where it is all that there is.
-func TestDropped(t *testing.T) {
-	r := startReplicas(t, 1)
+func TestDropped(t *testing.T) { onBoth(t, testDropped) }
+
+func testDropped(t *testing.T, r replicas) {
 	content := harness.Pattern(12 << 20)
 	c := r.login(t, 0, "acme")
 	goOn(t, c, "a.bin", content, len(content)-1)
@@ -304,8 +324,9 @@ func TestDropped(t *testing.T) {
 }
 
 // A replica that is told to end keeps what is on its way, and the client goes on at another.
-func TestResumeAfterSIGTERM(t *testing.T) {
-	r := startReplicas(t, 2)
+func TestResumeAfterSIGTERM(t *testing.T) { onBoth(t, testResumeAfterSIGTERM) }
+
+func testResumeAfterSIGTERM(t *testing.T, r replicas) {
 	content := harness.Pattern(40 << 20)
 	c := r.login(t, 0, "acme")
 	d, err := c.Open("STOR big.bin")
@@ -333,4 +354,64 @@ func TestResumeAfterSIGTERM(t *testing.T) {
 		t.Errorf("%d bytes, %v", len(got), err)
 	}
 	wantEmptyBucket(t, r.dir)
+}
+
+// A replica is killed in the middle of an upload. The client goes on at the other: at once on a folder,
+// whose locks a process drops when it ends; in a bucket when the dead one's lease is over.
+func TestResumeAfterKill(t *testing.T) {
+	t.Parallel()
+	onBoth(t, testResumeAfterKill)
+}
+
+func testResumeAfterKill(t *testing.T, r replicas) {
+	const size, cut = 64 << 20, 40 << 20
+	content := harness.Pattern(size)
+	c := r.login(t, 0, "acme")
+	d, err := c.Open("STOR big.bin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.Write(content[:cut]); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, 30*time.Second, func() bool {
+		reply, err := c.Cmd("STAT")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Contains(reply.Text, fmt.Sprintf("STOR: %d bytes", cut))
+	})
+	if err := r.servers[0].server.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	other := r.login(t, 1, "acme")
+	var reply ftp.Reply
+	eventually(t, 90*time.Second, func() bool {
+		if reply, err = other.Cmd("SIZE big.bin"); err != nil {
+			t.Fatal(err)
+		}
+		return reply.Code == 213
+	})
+	// The memory budget holds 16 MiB; what was read beyond that had been stored.
+	if from := goOn(t, other, "big.bin", content, size); from < cut-16<<20 {
+		t.Errorf("of %d bytes %d were kept", cut, from)
+	}
+	if got, err := os.ReadFile(filepath.Join(r.dir, "data", "acme", "big.bin")); err != nil || !bytes.Equal(got, content) {
+		t.Errorf("%d bytes, %v", len(got), err)
+	}
+	wantEmptyBucket(t, r.dir)
+}
+
+func eventually(t *testing.T, limit time.Duration, ok func() bool) {
+	t.Helper()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	end := time.After(limit)
+	for !ok() {
+		select {
+		case <-tick.C:
+		case <-end:
+			t.Fatalf("not within %v", limit)
+		}
+	}
 }

@@ -30,6 +30,11 @@ func (f *fixture) breakOff(key string, data []byte, n int64) backends.Pending {
 	if !errors.Is(err, errPulled) || obj.Size != n {
 		f.Fatalf("put returned %+v and %v, want %d bytes kept", obj, err, n)
 	}
+	return f.wantPending(key, n)
+}
+
+func (f *fixture) wantPending(key string, n int64) backends.Pending {
+	f.Helper()
 	p, err := f.Adapter.Pending(f.ctx, key, owner)
 	if err != nil || p.Size != n || p.Version == "" || p.ModTime.IsZero() {
 		f.Fatalf("%+v, %v, want %d bytes pending", p, err, n)
@@ -98,11 +103,20 @@ func testResumeRefused(f *fixture) {
 	if !errors.Is(err, backends.ErrDiffers) {
 		f.Errorf("another file: %v", err)
 	}
-	if p, err = f.Adapter.Pending(f.ctx, "o", owner); err != nil || p.Size != n {
-		f.Fatalf("%+v, %v, want %d bytes as before", p, err, n)
+	p = f.wantPending("o", n)
+	_, err = f.Adapter.Put(f.ctx, "o", plain(data[:n-1]), goingOn(p, 0))
+	f.wantKind("a shorter file", err, backends.Conflict)
+	if !errors.Is(err, backends.ErrDiffers) {
+		f.Errorf("a shorter file: %v", err)
 	}
+	bounded := goingOn(f.wantPending("o", n), n)
+	bounded.MaxSize = n - 1
+	_, err = f.Adapter.Put(f.ctx, "o", unreadable{f}, bounded)
+	f.wantKind("more than there may be", err, backends.TooLarge)
 	f.wantAbsent("o")
-	if _, err := f.Adapter.Put(f.ctx, "o", plain(data), goingOn(p, 0)); err != nil {
+	bounded = goingOn(f.wantPending("o", n), 0)
+	bounded.MaxSize = int64(len(data))
+	if _, err := f.Adapter.Put(f.ctx, "o", plain(data), bounded); err != nil {
 		f.Errorf("all of it again: %v", err)
 	}
 	f.wantContent("o", data)

@@ -26,6 +26,7 @@ var children = map[string]func() int{
 	"open":       openChild,
 	"unwritable": unwritableChild,
 	"umask":      umaskChild,
+	"upload":     uploadChild,
 }
 
 // What a process without root's rights is told: which folder is wrong, and what would mend it. Check

@@ -218,7 +218,7 @@ func (a *Adapter) save(name string, r *record, durable bool) error {
 		return err
 	}
 	if durable {
-		if err := t.Sync(); err != nil {
+		if err := a.secure(t.File); err != nil {
 			return err
 		}
 	}
@@ -227,7 +227,7 @@ func (a *Adapter) save(name string, r *record, durable bool) error {
 	}
 	t.gone = true
 	if durable {
-		return syncNames(a.kept, (*os.File).Sync)
+		return syncNames(a.kept, a.secure)
 	}
 	return nil
 }

@@ -84,16 +84,18 @@ type Adapter struct {
 	// sync makes a file or a folder durable, or does nothing.
 	sync func(*os.File) error
 	// settle is what a file has to pass before it gets its name: sync, or flush.
-	settle  func(*os.File) error
+	settle func(*os.File) error
+	// secure is fsync, whatever was configured: what is kept and its record outlive a power cut.
+	secure  func(*os.File) error
 	buffers sync.Pool
 	locks   stripes
 	cleaned int
 
-	// durable: sync does something.
-	durable     bool
 	resumes     bool
 	keepAtLeast int64
-	keepFor     time.Duration
+	// checkpoint is after how many bytes an upload is made durable; 0 is never.
+	checkpoint int64
+	keepFor    time.Duration
 	// boot is another one after each start of the machine; "" is not known.
 	boot     string
 	keptMu   sync.Mutex

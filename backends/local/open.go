@@ -51,13 +51,13 @@ func Check(cfg Config) error {
 // adapter does the part of Open that changes nothing.
 func (cfg Config) adapter() (*Adapter, error) {
 	a := &Adapter{
-		durable: cfg.Fsync != FsyncNever, boot: bootID(), resumes: !cfg.NoResume,
+		secure: (*os.File).Sync, boot: bootID(), resumes: !cfg.NoResume,
 		keepAtLeast: cmp.Or(cfg.KeepAtLeast, defaultKeepAtLeast), keepFor: cmp.Or(cfg.KeepFor, defaultKeepFor),
 	}
 	a.locks.seed = maphash.MakeSeed()
 	switch cfg.Fsync {
 	case "", FsyncAlways:
-		a.sync, a.settle = (*os.File).Sync, (*os.File).Sync
+		a.sync, a.settle, a.checkpoint = (*os.File).Sync, (*os.File).Sync, checkpoint
 	case FsyncNever:
 		a.sync, a.settle = func(*os.File) error { return nil }, flush
 	default:

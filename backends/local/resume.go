@@ -69,8 +69,8 @@ func (u *upload) wrote(n int) error {
 	case u.slot == "":
 	case u.record == nil && u.size >= u.adapter.keepAtLeast:
 		return u.adopt()
-	case u.record != nil && u.adapter.durable && u.size-u.asked >= checkpoint:
-		return u.checkpoint()
+	case u.record != nil && u.adapter.checkpoint > 0 && u.size-u.asked >= u.adapter.checkpoint:
+		return u.startCheckpoint()
 	}
 	return nil
 }
@@ -103,9 +103,9 @@ func (u *upload) adopt() error {
 	})
 }
 
-// checkpoint makes what there is durable, and says so in the record, while more is written. If the
+// startCheckpoint makes what there is durable, and says so in the record, while more is written. If the
 // last one has not ended, this is left to the next.
-func (u *upload) checkpoint() error {
+func (u *upload) startCheckpoint() error {
 	if u.saving != nil {
 		select {
 		case err := <-u.saving:
@@ -119,7 +119,7 @@ func (u *upload) checkpoint() error {
 	u.asked = u.size
 	u.saving = make(chan error, 1)
 	go func(size int64) {
-		err := u.adapter.sync(u.content.File)
+		err := u.adapter.secure(u.content.File)
 		if err == nil {
 			err = u.save(u.ctx, size, u.record.Present)
 		}
@@ -187,7 +187,7 @@ func (u *upload) end(cause error) (int64, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(u.ctx), 2*patience)
 	defer cancel()
 	broken := u.settle()
-	if cause != nil && broken == nil && worthKeeping(cause) && u.content.Sync() == nil {
+	if cause != nil && broken == nil && worthKeeping(cause) && u.adapter.secure(u.content.File) == nil {
 		err := u.save(ctx, u.size, u.adapter.present(u.key))
 		if backends.KindOf(err) == backends.Fenced {
 			cause = fault(backends.Fenced, cause)
