@@ -128,8 +128,17 @@ func TestKeptIsFoundBusyLate(t *testing.T) {
 		t.Error(err)
 	}
 	wantContent(t, a, "o", "0123456789")
-	if left := leftovers(t, root); len(left) > 0 {
-		t.Errorf("left behind: %q", left)
+
+	// If that one has broken off by then, the other takes its place.
+	_, err = a.Put(t.Context(), "o", pieces(strings.NewReader("01234"), callback(func() {
+		breakOff(t, b, "o", "abcdefghijk")
+	}), broken("56789", func() {})), fresh())
+	if !errors.Is(err, errLine) {
+		t.Error(err)
+	}
+	wantPending(t, b, "o", 10)
+	if left := leftovers(t, root); len(left) != 2 {
+		t.Errorf("there are %q, want a content and a record", left)
 	}
 }
 
@@ -246,6 +255,22 @@ func TestKeptOnFailingDisk(t *testing.T) {
 		t.Errorf("%d bytes that are not on the disk are kept", n)
 	}
 	wantPending(t, a, "o", 0)
+
+	// Where only the new record fails the old one holds.
+	calls := 0
+	a.OnSync(func(f *os.File) error {
+		if calls++; calls == 2 {
+			return syscall.ENOSPC
+		}
+		return f.Sync()
+	})
+	if n := breakOff(t, a, "o", "0123456789"); n != 0 || calls != 2 {
+		t.Errorf("%d bytes are said to be kept", n)
+	}
+	wantPending(t, a, "o", 10)
+	if left := leftovers(t, root); len(left) != 2 {
+		t.Errorf("there are %q, want a content and a record", left)
+	}
 
 	a.CheckpointAfter(15)
 	failed := false
@@ -405,8 +430,12 @@ func TestLockHeldForLong(t *testing.T) {
 		if !errors.Is(err, errLine) {
 			t.Error(err)
 		}
+		start := time.Now()
 		_, err = a.Pending(t.Context(), "o", owner)
 		wantKind(t, "pending", err, backends.Unavailable)
+		if d := time.Since(start); d != 10*time.Second {
+			t.Errorf("it was waited for %v", d)
+		}
 		ctx, cancel := context.WithCancel(t.Context())
 		time.AfterFunc(time.Second, cancel)
 		if _, err = a.Pending(ctx, "o", owner); !errors.Is(err, context.Canceled) {
