@@ -217,7 +217,7 @@ func TestFeaturesAreTrue(t *testing.T) {
 	f := start(t)
 	c := f.login()
 	features := c.cmd(211, "FEAT")
-	for _, name := range []string{"AUTH TLS", "PBSZ", "PROT", "UTF8", "TVFS", "SIZE", "MDTM", "MFMT", "REST STREAM", "EPSV", "MODE Z", "AVBL"} {
+	for _, name := range []string{"AUTH TLS", "PBSZ", "PROT", "UTF8", "TVFS", "SIZE", "MDTM", "MFMT", "REST STREAM", "EPSV", "MODE Z", "AVBL", "X-RESUME STOR;APPE"} {
 		if !strings.Contains(features, "\n "+name+"\n") {
 			t.Errorf("FEAT lacks %s:\n%s", name, features)
 		}
@@ -229,7 +229,7 @@ func TestFeaturesAreTrue(t *testing.T) {
 	for _, l := range strings.Split(features, "\n") {
 		verb, _, _ := strings.Cut(strings.TrimSpace(l), " ")
 		switch verb {
-		case "UTF8", "TVFS", "End", "", "211-Features:":
+		case "UTF8", "TVFS", "X-RESUME", "End", "", "211-Features:":
 			continue
 		}
 		c.send(verb)

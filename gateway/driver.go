@@ -67,11 +67,11 @@ func (d *driver) Remove(name string) (err error) {
 	if err == nil {
 		err = t.adapter.Remove(d.session.ctx, t.key)
 	}
-	if err == nil || backends.KindOf(err) == backends.NotExist && t.adapter != nil {
-		// What is kept of an upload goes too, and may be all that there is.
-		if dropped, dropErr := d.session.drop(t); dropped || dropErr != nil {
-			err = dropErr
-		}
+	switch {
+	case err == nil:
+		d.session.forget(t)
+	case backends.KindOf(err) == backends.NotExist && t.adapter != nil:
+		err = d.session.drop(t, err)
 	}
 	return d.session.control.fail(err)
 }

@@ -24,6 +24,9 @@ func (s *Session) features(*Command) (Reply, bool) {
 	if s.can(func(c backends.Capabilities) bool { return c.Space }) {
 		lines = append(lines, "AVBL")
 	}
+	if s.can(func(c backends.Capabilities) bool { return c.Resume }) {
+		lines = append(lines, resumeFeature)
+	}
 	lines = append(lines, s.facts.feature(), hashFeature(s.hash),
 		"XCRC", "XMD5", "XSHA1", "XSHA256", "XSHA512")
 	slices.Sort(lines)

@@ -12,6 +12,10 @@ import (
 // Uploads that break off are kept by stores that can, for the user who sent them: SIZE and MLST tell
 // that user how much, REST and APPE go on, DELE drops it. Listings, RETR and RNFR never see it.
 
+// resumeFeature in FEAT says that uploads that break off are kept. REST STREAM does not: it is there for
+// downloads, and for uploads onto files.
+const resumeFeature = "X-RESUME STOR;APPE"
+
 // resumes: what this user sends to t is kept when it breaks off.
 func resumes(t target) bool {
 	return !t.virtual && t.Permissions.Has(auth.Write) && t.adapter.Capabilities().Resume
@@ -60,16 +64,27 @@ func (u *upload) continues() (bool, error) {
 	return true, nil
 }
 
-// drop ends what is kept of an upload to t, and says whether there was something.
-func (s *Session) drop(t target) (bool, error) {
+// drop ends what is kept of an upload to t, where there is no object. If nothing is, it returns missing.
+func (s *Session) drop(t target, missing error) error {
 	_, err := s.pending(s.ctx, t)
 	switch {
 	case err != nil && backends.KindOf(err) == backends.NotExist:
-		return false, nil
+		return missing
 	case err != nil:
-		return false, err
+		return err
 	}
-	return true, t.adapter.Discard(s.ctx, t.key, s.name)
+	return t.adapter.Discard(s.ctx, t.key, s.name)
+}
+
+// forget ends what is kept of an upload to t, whose object has been removed. That is done and answered so,
+// whatever becomes of this: while another session writes the upload, it stays.
+func (s *Session) forget(t target) {
+	if !resumes(t) {
+		return
+	}
+	if err := t.adapter.Discard(s.ctx, t.key, s.name); err != nil && backends.KindOf(err) != backends.Busy {
+		s.log.Warn("what is kept of an upload was not dropped with its file", "key", t.key, "err", err)
+	}
 }
 
 // keptText is behind the reply to an upload of which so much is kept.
