@@ -49,7 +49,7 @@ type kept struct {
 	hurry bool
 }
 
-// keptPart is a part that the store has.
+// keptPart is a part that the store has. A CRC of 0 is not known: some stores list none.
 type keptPart struct {
 	Number int32  `json:"n"`
 	Size   int64  `json:"s"`
@@ -86,6 +86,20 @@ func (k *kept) durable() (n int64) {
 		n += p.Size
 	}
 	return n
+}
+
+// unproven drops the first part behind offset with which nothing can be compared, and what follows it, and
+// says whether there was one: the client sends all of that again.
+func (k *kept) unproven(offset int64) bool {
+	var begin int64
+	for i, p := range k.Parts {
+		if begin >= offset && p.CRC == 0 {
+			k.Parts = k.Parts[:i]
+			return true
+		}
+		begin += p.Size
+	}
+	return false
 }
 
 // swap writes the record if it is still the one that was read or written last.

@@ -147,6 +147,9 @@ func (u *upload) resume() (m *multipart, behind *part, err error) {
 			return nil, nil, err
 		}
 	}
+	if r.unproven(o.Offset) {
+		tail.size, tail.crc = 0, 0
+	}
 	have := r.durable() + tail.size
 	switch {
 	case o.Offset > have:

@@ -536,6 +536,40 @@ func TestKilledAndContinued(t *testing.T) {
 	}
 }
 
+// Where the store lists no checksums of the parts that a killed process left, what is sent again takes
+// their place, and the rest stays.
+func TestSentAgainWithoutChecksums(t *testing.T) {
+	const partSize = testPart
+	want := content(5, 5*partSize+9)
+	for _, offset := range []int{0, 10, partSize, partSize + 1, 3 * partSize} {
+		t.Run(fmt.Sprint(offset), func(t *testing.T) {
+			inBubble(t, s3fake.Options{Quirks: s3fake.Quirks{NoChecksums: true, UniformParts: true}}, func(b *bubble) {
+				lived, err := b.die(death{at: 10}, b.open(profile("r2")), func(ctx context.Context, a *s3.Adapter) error {
+					return put(ctx, a, "k", content(5, 20*partSize), resumable())
+				})
+				if lived {
+					b.Fatal(err)
+				}
+				b.pass(2 * time.Minute)
+				a := b.open(profile("r2"))
+				p := b.pending(a, "k")
+				if p.Size < 3*partSize {
+					b.Fatalf("%+v", p)
+				}
+				b.store.Reset()
+				if err := put(b.Context(), a, "k", want[offset:], from(p, int64(offset))); err != nil {
+					b.Fatal(err)
+				}
+				b.wantObject("k", want)
+				stays := (offset + partSize - 1) / partSize * partSize
+				if sent, most := b.store.Received(), int64(len(want)-stays+4096); sent > most {
+					b.Errorf("%d bytes were sent, %d at most", sent, most)
+				}
+			})
+		})
+	}
+}
+
 // What it costs to be able to go on.
 func TestResumableCost(t *testing.T) {
 	for name, test := range map[string]struct{ size, most int }{
@@ -549,6 +583,22 @@ func TestResumableCost(t *testing.T) {
 				}
 				if n := len(b.store.Requests()); n > test.most {
 					b.Errorf("%d requests, want %d", n, test.most)
+				}
+				// Over a slow line it is one more for each 20 s.
+				b.store.Reset()
+				const pause, pauses = 5 * time.Minute, 5 * time.Minute / renewals
+				want := content(5, test.size)
+				r := io.MultiReader(strings.NewReader(want[:test.size/2]), callback(func() { b.pass(pause) }), strings.NewReader(want[test.size/2:]))
+				if _, err := b.open().Put(b.Context(), "k", r, resumable()); err != nil {
+					b.Fatal(err)
+				}
+				b.wantObject("k", want)
+				most := test.most
+				if test.size >= testPart {
+					most += int(pauses)
+				}
+				if n := len(b.store.Requests()); n > most {
+					b.Errorf("%d requests with a pause of %v, want %d", n, pause, most)
 				}
 			})
 		})
