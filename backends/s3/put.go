@@ -140,7 +140,7 @@ func (u *upload) only(m *multipart, p *part, err error) (backends.Object, error)
 	a := u.adapter
 	switch {
 	case m == nil:
-	case err != nil && u.options.Resumable && !m.hasBegun && a.amid(p.size) && p.size >= a.KeepAtLeast:
+	case err != nil && u.options.Resumable && worthKeeping(err) && !m.hasBegun && a.amid(p.size) && p.size >= a.KeepAtLeast:
 		m.beginIn(background(u.ctx)) // to be kept
 		return m.run(p, true, err)
 	case m.hasBegun:

@@ -222,15 +222,17 @@ func (m *multipart) again(b []byte) error {
 	return nil
 }
 
-// keeps: what has arrived is worth to be kept after err.
+// keeps: what has arrived is kept after err.
 func (m *multipart) keeps(err error) bool {
-	if !m.options.Resumable || m.begun != nil || m.lease.lost() {
-		return false
-	}
+	return m.options.Resumable && m.begun == nil && !m.lease.lost() && worthKeeping(err)
+}
+
+// worthKeeping: a client that tries again after err has a chance.
+func worthKeeping(err error) bool {
 	if errors.Is(err, backends.ErrDiffers) {
 		return true
 	}
-	switch backends.KindOf(translate("put", m.key, err)) {
+	switch backends.KindOf(translate("put", "", err)) {
 	case backends.Internal, backends.Unavailable, backends.Corrupt:
 		return true
 	}
