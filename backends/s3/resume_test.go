@@ -466,11 +466,10 @@ func TestNotKept(t *testing.T) {
 		o    backends.PutOptions
 		busy bool // the store takes no parts
 	}{
-		"nothing sent":    {strings.NewReader(newBytes), resumable(), true},
-		"little":          {cut(newBytes, testPart-1), resumable(), false},
-		"not resumable":   {cut(newBytes, 2*testPart), backends.PutOptions{}, false},
-		"too large":       {strings.NewReader(newBytes), backends.PutOptions{Resumable: true, Owner: acme, MaxSize: 2 * testPart}, false},
-		"too large early": {strings.NewReader(newBytes), backends.PutOptions{Resumable: true, Owner: acme, MaxSize: testPart}, false},
+		"nothing sent":  {strings.NewReader(newBytes), resumable(), true},
+		"little":        {cut(newBytes, testPart-1), resumable(), false},
+		"not resumable": {cut(newBytes, 2*testPart), backends.PutOptions{}, false},
+		"too large":     {strings.NewReader(newBytes), backends.PutOptions{Resumable: true, Owner: acme, MaxSize: 2 * testPart}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, s3fake.Options{}, func(b *bubble) {
@@ -484,11 +483,6 @@ func TestNotKept(t *testing.T) {
 				}
 				b.wantPending(a, "k", acme, backends.NotExist)
 				b.wantObject("k", "")
-				for _, r := range b.store.Requests() {
-					if name == "too large early" && r.Op == "CreateMultipartUpload" {
-						b.Error("an upload was begun only to be ended")
-					}
-				}
 			})
 		})
 	}
