@@ -102,8 +102,8 @@ users_file: /users.yaml
 		t.Error(diff)
 	}
 	if diff := cmp.Diff(map[string]store{
-		"disk": &localStore{Root: "/srv/data", Fsync: "never"},
-		"b-2":  &localStore{Root: "/x", Fsync: "always"},
+		"disk": &localStore{Root: "/srv/data", Fsync: "never", Resumable: kept},
+		"b-2":  &localStore{Root: "/x", Fsync: "always", Resumable: kept},
 	}, c.stores); diff != "" {
 		t.Error(diff)
 	}
