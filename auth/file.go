@@ -1,15 +1,16 @@
 package auth
 
 import (
-	"context"
 	"crypto/sha256"
 	"fmt"
 	"maps"
 	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // File is the users file as a source of users. It may be used by any number of goroutines.
@@ -21,9 +22,12 @@ type File struct {
 
 	reload sync.Mutex
 	state  atomic.Pointer[state]
+	ca     atomic.Pointer[ClientCA]
+	codes  codes
 
-	// verify is a field so that tests can count.
+	// verify and now are fields so that tests can count and wait.
 	verify func(h passwordHash, password string) bool
+	now    func() time.Time
 }
 
 // Rules are what mounts have to keep that only the caller can know. Their errors say what is wrong
@@ -33,23 +37,36 @@ type Rules struct {
 	Backend func(name string) error
 	// Prefix refuses a prefix that cannot be a key; nil takes any that is clean.
 	Prefix func(prefix string) error
+	// Command refuses a name in upper case that is not that of a command; nil takes any.
+	Command func(verb string) error
+	// Subjects: there are authorities that prove the subjects of client certificates.
+	Subjects bool
 }
 
 // state is one version of the file. Everything remembered about it goes with it.
 type state struct {
-	sum      [sha256.Size]byte // of the file
+	sum      [sha256.Size]byte // of the file, and the password file
 	users    []*User
 	accounts map[string]account
 	// stranger stands in for a user that does not exist.
 	stranger account
 	memory   *memory
+	// passwordFile is the other file that passwords are in; "" is none.
+	passwordFile string
+	// withCodes and withCertificates: some user needs a one-time code, or a certificate.
+	withCodes, withCertificates bool
 }
 
 // account is a user with what proves that it is them.
 type account struct {
-	user *User
-	text string
-	hash passwordHash
+	user    *User
+	enabled bool
+	login   method
+	text    string
+	hash    passwordHash // nil where there is no password
+	// secret is that of the one-time codes; "" is none.
+	secret       string
+	certificates certificates
 }
 
 // OpenFile reads the users file at path and holds it to rules, now and in every Reload. All that is
@@ -61,6 +78,8 @@ func OpenFile(path string, rules Rules) (*File, error) {
 		key:    random(32),
 		slots:  make(slots, runtime.GOMAXPROCS(0)),
 		verify: passwordHash.verify,
+		now:    time.Now,
+		codes:  codes{used: map[string]usedCode{}},
 	}
 	if err := f.Reload(); err != nil {
 		return nil, err
@@ -68,8 +87,9 @@ func OpenFile(path string, rules Rules) (*File, error) {
 	return f, nil
 }
 
-// Reload reads the file again. It is taken whole or, when anything is wrong with it, not at all.
-// Passwords that were remembered are forgotten, unless the file is the same to the byte.
+// Reload reads the file again, and the password file that it may name. It is taken whole or, when
+// anything is wrong with it, not at all. Passwords that were remembered are forgotten, unless the files
+// are the same to the byte.
 func (f *File) Reload() error {
 	f.reload.Lock()
 	defer f.reload.Unlock()
@@ -77,18 +97,40 @@ func (f *File) Reload() error {
 	if err != nil {
 		return fmt.Errorf("auth: users file: %w", err)
 	}
-	sum := sha256.Sum256(data)
-	if old := f.state.Load(); old != nil && old.sum == sum {
-		return nil
-	}
-	s, err := parseUsers(f.path, data, f.rules)
+	sum := sha256.New()
+	sum.Write(data)
+	other := ""
+	s, err := parseUsers(f.path, data, func(file string) (map[string]string, error) {
+		if !filepath.IsAbs(file) {
+			file = filepath.Join(filepath.Dir(f.path), file)
+		}
+		other = file
+		lines, err := os.ReadFile(file)
+		if err != nil {
+			return nil, err
+		}
+		sum.Write(lines)
+		return parseHtpasswd(file, lines)
+	}, f.rules)
 	if err != nil {
 		return err
 	}
-	s.sum, s.memory = sum, newMemory(f.key)
-	f.state.Store(s)
+	s.passwordFile = other
+	s.sum, s.memory = [sha256.Size]byte(sum.Sum(nil)), newMemory(f.key)
+	if old := f.state.Load(); old == nil || old.sum != s.sum {
+		f.state.Store(s)
+	}
 	return nil
 }
+
+// PasswordFile is the path of the password file that the users file names, or "".
+func (f *File) PasswordFile() string { return f.state.Load().passwordFile }
+
+// SetClientCA sets the authorities that prove the subjects of client certificates.
+func (f *File) SetClientCA(ca *ClientCA) { f.ca.Store(ca) }
+
+// WithCertificates reports whether clients are to be asked for a certificate.
+func (f *File) WithCertificates() bool { return f.state.Load().withCertificates }
 
 // Users returns the users in the order of the file. They are not to be changed.
 func (f *File) Users() []*User { return f.state.Load().users }
@@ -99,34 +141,9 @@ func (f *File) HashCosts() []string {
 	s := f.state.Load()
 	costs := map[string]bool{}
 	for _, a := range s.accounts {
-		costs[a.hash.cost()] = true
+		if a.hash != nil {
+			costs[a.hash.cost()] = true
+		}
 	}
 	return slices.Sorted(maps.Keys(costs))
-}
-
-// Authenticate implements Authenticator. It hashes the password unless the same one was good before;
-// when all processors are busy with that, it waits as long as ctx allows.
-func (f *File) Authenticate(ctx context.Context, l Login) (*User, error) {
-	s := f.state.Load()
-	a, ok := s.accounts[l.Name]
-	if !ok {
-		a = s.stranger
-	}
-	if ok && s.memory.knows(l.Name, a.text, l.Password) {
-		return a.user, nil
-	}
-	if err := f.slots.acquire(ctx); err != nil {
-		return nil, fmt.Errorf("auth: check the password of %q: %w", l.Name, err)
-	}
-	defer f.slots.release()
-	// A client that opens ten connections at once waited for the first of them.
-	if ok && s.memory.knows(l.Name, a.text, l.Password) {
-		return a.user, nil
-	}
-	good := f.verify(a.hash, l.Password)
-	if !ok || !good || l.Password == "" {
-		return nil, ErrDenied
-	}
-	s.memory.add(l.Name, a.text, l.Password)
-	return a.user, nil
 }

@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/sluice-ftp/sluice/auth"
 )
@@ -36,7 +37,7 @@ func TestAuthenticate(t *testing.T) {
 	want := &auth.User{Name: "acme", Mounts: []auth.Mount{
 		{Path: "/", Backend: "disk", Prefix: "acme", Permissions: auth.List | auth.Read | auth.Write},
 	}}
-	if diff := cmp.Diff(want, login(t, f, "acme", "secret")); diff != "" {
+	if diff := cmp.Diff(want, login(t, f, "acme", "secret"), cmpopts.IgnoreUnexported(auth.User{}), cmpopts.EquateEmpty()); diff != "" {
 		t.Error(diff)
 	}
 	login(t, f, "bolt", "secret")

@@ -59,6 +59,11 @@ func Hash(password string) (string, error) {
 	return h.String(), nil
 }
 
+// standardHash is one of no password, that costs what those of Hash do.
+func standardHash() passwordHash {
+	return argonHash{memory: hashMemory, time: hashTime, threads: hashThreads, salt: random(hashSalt), key: random(hashKey)}
+}
+
 // parseHash reads a hash as it stands in a users file. Its errors do not quote it: it may be a
 // password that someone wrote there.
 func parseHash(s string) (passwordHash, error) {

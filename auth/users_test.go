@@ -27,7 +27,8 @@ func problems(t *testing.T, text string, rules auth.Rules) []string {
 	if !errors.As(err, &ps) {
 		t.Fatal(err)
 	}
-	return strings.Split(strings.ReplaceAll(err.Error(), path, "F"), "\n")
+	text = strings.ReplaceAll(strings.ReplaceAll(err.Error(), path, "F"), filepath.Dir(path), "DIR")
+	return strings.Split(text, "\n")
 }
 
 func TestUsersFileProblems(t *testing.T) {
@@ -42,7 +43,7 @@ func TestUsersFileProblems(t *testing.T) {
 		"no users":     {"users:\n", []string{`F:1:1: users: missing; there has to be one`}},
 		"users null":   {"users: null\n", []string{`F:1:1: users: missing; there has to be one`}},
 		"empty list":   {"users: []\n", []string{`F:1:8: users: missing; there has to be one`}},
-		"other key":    {"usrs: []\n", []string{`F:1:1: usrs: unknown key; known here are users`}},
+		"other key":    {"usrs: []\n", []string{`F:1:1: usrs: unknown key; known here are password_file, groups, users`}},
 		"not YAML":     {"users: [\n", []string{`F:1:8: not YAML: sequence end token ']' not found`}},
 		"no excerpt":   {"users:\n  - password_hash: hunter2: x\n", []string{`F:2:20: not YAML: mapping value is not allowed in this context`}},
 		"two documents": {"users: []\n---\nusers: []\n", []string{
@@ -52,9 +53,71 @@ func TestUsersFileProblems(t *testing.T) {
 		"user is a text": {"users: [acme]\n", []string{
 			`F:1:9: users[0]: must be keys with values`,
 		}},
-		"unknown keys": {"users:\n  - name: a\n    totp_secret: x\n" + good + "quota: 1\n", []string{
-			`F:3:5: users[0].totp_secret: unknown key; known here are name, password_hash, mounts`,
-			`F:6:1: quota: unknown key; known here are users`,
+		"unknown keys": {"users:\n  - name: a\n    totp: x\n" + good + "quota: 1\n", []string{
+			`F:3:5: users[0].totp: unknown key; known here are name, group, enabled, password_hash, totp_secret, ` +
+				`certificates, login, valid_from, valid_until, login_hours, time_zone, allow_from, deny_from, mounts, ` +
+				`denied_commands, max_sessions, max_upload_size, quota, bandwidth, tls`,
+			`F:6:1: quota: unknown key; known here are password_file, groups, users`,
+		}},
+		"values": {"users:\n  - name: a\n    enabled: yes\n    totp_secret: JBSWY3DP\n    valid_from: 2026-13-01\n" +
+			"    login_hours: [\"8-18\", \"Mon-Foo 08:00-18:00\"]\n    time_zone: Mars\n    allow_from: [10.0.0.0/33, 10.0.0.1/8]\n" +
+			"    denied_commands: [DELE, FLY]\n    max_sessions: -1\n    max_upload_size: 1 kilo\n    quota: {files: -2}\n" +
+			"    tls: {min_version: \"1.1\", session_reuse: maybe}\n    login: face\n    certificates: [abc]\n" + good, []string{
+			`F:3:14: users[0].enabled: "yes" is neither true nor false`,
+			`F:4:18: users[0].totp_secret: not a secret of 16 bytes or more in base32; make one with: sluice user totp`,
+			`F:5:17: users[0].valid_from: "2026-13-01" is not a date; write it like 2026-12-31, or 2026-12-31T18:00:00Z`,
+			`F:6:19: users[0].login_hours[0]: "8-18" are no hours; write them like 08:00-18:00 or Mon-Fri 08:00-18:00`,
+			`F:6:27: users[0].login_hours[1]: "Mon-Foo 08:00-18:00" are no hours; write them like 08:00-18:00 or Mon-Fri 08:00-18:00`,
+			`F:7:16: users[0].time_zone: "Mars" is not a time zone; write it like Europe/Berlin or UTC`,
+			`F:8:18: users[0].allow_from[0]: "10.0.0.0/33" is not a network; write it like 192.0.2.0/24, 2001:db8::/32 or 192.0.2.7`,
+			`F:8:31: users[0].allow_from[1]: "10.0.0.1/8" has bits behind the network; write 10.0.0.0/8`,
+			`F:9:29: users[0].denied_commands[1]: "FLY" is no command`,
+			`F:10:19: users[0].max_sessions: -1 is below 0; 0 is no bound`,
+			`F:11:22: users[0].max_upload_size: "1 kilo" is not a size; write bytes like 65536, or 256KiB, 1MiB`,
+			`F:12:20: users[0].quota.files: -2 is below 0; 0 is no bound`,
+			`F:13:24: users[0].tls.min_version: "1.1" is not a choice; there are 1.2, 1.3`,
+			`F:13:46: users[0].tls.session_reuse: "maybe" is not a choice; there are off, prefer, require`,
+			`F:14:12: users[0].login: "face" is not a choice; there are password, certificate, both`,
+			`F:15:20: users[0].certificates[0]: neither the SHA-256 fingerprint of a certificate (64 hex digits, with or without colons) nor a subject like CN=acme`,
+		}},
+		"login": {"users:\n  - name: a\n    login: both\n" + good + "  - name: b\n    login: both\n    certificates: [CN=b]\n" + mount, []string{
+			`F:2:5: users[0].certificates: missing; login: both needs one`,
+			`F:6:5: users[1].password_hash: missing; make one with: sluice user hash`,
+			`F:8:20: users[1].certificates[0]: a subject needs tls.client_ca_file in the configuration; or give the fingerprint`,
+		}},
+		"times": {"users:\n  - name: a\n    valid_from: 2026-12-31\n    valid_until: 2026-12-30\n" + good, []string{
+			`F:4:18: users[0].valid_until: is before valid_from`,
+		}},
+		"groups": {"groups:\n  - name: g\n    password_hash: x\n    enabled: false\n    mounts: [{path: /, backend: nope, prefix: \"{user}\", permissions: [read]}]\n" +
+			"  - name: g\nusers:\n  - name: a/b\n    group: g\n    password_hash: " + argon + "\n" +
+			"  - name: c\n    group: h\n" + good, []string{
+			`F:3:20: groups[0].password_hash: belongs to a user and cannot stand in a group; remove it`,
+			`F:4:14: groups[0].enabled: belongs to a user and cannot stand in a group; remove it`,
+			`F:5:33: groups[0].mounts[0].backend: "nope" is not one`,
+			`F:6:11: groups[1].name: a second group of the name "g"; remove one`,
+			`F:8:11: users[0].name: "a/b" has a slash and cannot stand for {user} in the mounts of its group`,
+			`F:12:12: users[1].group: there is no group "h"`,
+		}},
+		"overlapping mounts": {"users:\n  - name: a\n    password_hash: " + argon + "\n    mounts:\n" +
+			"      - {path: /, backend: disk, prefix: a, permissions: [read]}\n" +
+			"      - {path: /in, backend: disk, prefix: a/in, permissions: [read]}\n", []string{
+			`F:6:44: users[0].mounts[1].prefix: holds files that mounts[0] holds too, with permissions of their own; use one mount, and folders in it`,
+		}},
+		"folders and names": {"users:\n  - name: a\n    password_hash: " + argon + "\n    mounts:\n" +
+			"      - path: /in\n        backend: disk\n        permissions: [read]\n" +
+			"        folders: [{path: /out}, {path: in/x}, {path: /in}, {path: /in/x}, {path: /in/x/}]\n" +
+			"        names: {allowed: [\"[\"], denied: [a/b], hidden: [\"\"]}\n", []string{
+			`F:8:26: users[0].mounts[0].folders[0].path: "/out" is not a folder in the mount "/in"`,
+			`F:8:40: users[0].mounts[0].folders[1].path: "in/x" does not begin with a slash; write "/in/x"`,
+			`F:8:54: users[0].mounts[0].folders[2].path: "/in" is not a folder in the mount "/in"`,
+			`F:8:82: users[0].mounts[0].folders[4].path: "/in/x" is the path of folders[3] already; change one`,
+			`F:9:27: users[0].mounts[0].names.allowed[0]: "[" is not a pattern of a name; write it like *.csv or report-[0-9]*`,
+			`F:9:42: users[0].mounts[0].names.denied[0]: "a/b" is not a pattern of a name; write it like *.csv or report-[0-9]*`,
+			`F:9:57: users[0].mounts[0].names.hidden[0]: "" is not a pattern of a name; write it like *.csv or report-[0-9]*`,
+		}},
+		"password file": {"password_file: missing.txt\nusers:\n  - name: a\n" + mount, []string{
+			`F:1:16: password_file: open DIR/missing.txt: no such file or directory`,
+			`F:3:5: users[0].password_hash: missing; make one with: sluice user hash`,
 		}},
 		"key twice": {"users:\n  - name: a\n    name: b\n" + good, []string{
 			`F:3:5: users[0].name: given a second time; the first is in line 2`,
@@ -76,8 +139,8 @@ func TestUsersFileProblems(t *testing.T) {
 		"paths": {"users:\n  - name: a\n    password_hash: " + argon + "\n    mounts:\n" +
 			"      - {path: in, backend: disk, permissions: [read]}\n" +
 			"      - {backend: disk, permissions: [read]}\n" +
-			"      - {path: /x, backend: disk, permissions: [read]}\n" +
-			"      - {path: /y/../x//, backend: disk, permissions: [read]}\n" +
+			"      - {path: /x, backend: disk, prefix: 1, permissions: [read]}\n" +
+			"      - {path: /y/../x//, backend: disk, prefix: 2, permissions: [read]}\n" +
 			"      - {path: \"/a\\rb\", backend: disk, permissions: [read]}\n", []string{
 			`F:5:16: users[0].mounts[0].path: "in" does not begin with a slash; write "/in"`,
 			`F:6:10: users[0].mounts[1].path: missing; / is the root of what the user sees`,
@@ -114,6 +177,12 @@ func TestUsersFileProblems(t *testing.T) {
 					}
 					return nil
 				},
+				Command: func(verb string) error {
+					if verb != "DELE" {
+						return errors.New(`"` + verb + `" is no command`)
+					}
+					return nil
+				},
 				Prefix: func(prefix string) error {
 					if prefix == "bad" {
 						return errors.New(`"bad" is bad`)
@@ -144,12 +213,12 @@ func TestUsersFileMounts(t *testing.T) {
 	f, _ := open(t, "users:\n  - name: a\n    password_hash: "+argon+"\n    mounts:\n"+`
       - {path: /in/, backend: disk, prefix: a/in/, permissions: [write]}
       - {path: //out, backend: disk, prefix: a/out, permissions: [list, read, read]}
-      - {path: /all, backend: disk, prefix: /, permissions: [list, read, write, overwrite, append, delete, rename, mkdir]}
+      - {path: /all, backend: other, prefix: /, permissions: [list, read, write, overwrite, append, delete, rename, mkdir]}
 `)
 	want := []auth.Mount{
 		{Path: "/in", Backend: "disk", Prefix: "a/in", Permissions: auth.Write},
 		{Path: "/out", Backend: "disk", Prefix: "a/out", Permissions: auth.List | auth.Read},
-		{Path: "/all", Backend: "disk", Permissions: auth.All},
+		{Path: "/all", Backend: "other", Permissions: auth.All},
 	}
 	if diff := cmp.Diff(want, f.Users()[0].Mounts); diff != "" {
 		t.Error(diff)

@@ -3,6 +3,7 @@ package gateway
 import (
 	"bufio"
 	"context"
+	"crypto/x509"
 	"errors"
 	"io"
 	"net"
@@ -48,7 +49,12 @@ type control struct {
 	flood   int    // bytes of the line beyond maxLine
 	line    []byte // what the library has yet to take
 
-	draining atomic.Bool
+	// What TLS has told: 0 and nothing in clear.
+	tlsVersion uint16
+	peer       []*x509.Certificate
+
+	// leaving: the session ends, in this way, as soon as nothing is in flight.
+	leaving atomic.Pointer[leave]
 
 	mu        sync.Mutex
 	conn      net.Conn // raw, or TLS on it
@@ -217,9 +223,9 @@ func (c *control) arm() (cmd Command, ready bool, err error) {
 		return cmd, false, err
 	}
 	// After the deadline is set: drain sets its own without waiting for mu.
-	if c.draining.Load() {
-		c.send(Reply{Code: 421, Text: "The server is shutting down; reconnect in a moment"})
-		return cmd, false, errShutdown
+	if l := c.leaving.Load(); l != nil {
+		c.send(Reply{Code: 421, Text: l.text})
+		return cmd, false, l.why
 	}
 	return cmd, false, nil
 }
@@ -279,10 +285,16 @@ func (c *control) abort() bool {
 	return true
 }
 
+// leave is why a session ends, and what the client is told of it.
+type leave struct {
+	why  error
+	text string
+}
+
 // drain makes the session end with 421 as soon as nothing is in flight. It does not wait for mu, which
 // a client that reads no replies can hold up.
-func (c *control) drain() {
-	c.draining.Store(true)
+func (c *control) drain(l leave) {
+	c.leaving.Store(&l)
 	_ = c.raw.SetReadDeadline(time.Unix(1, 0)) // an error is the connection's own; Read meets it
 }
 

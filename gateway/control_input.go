@@ -120,7 +120,7 @@ func (c *control) startTLS() error {
 	if c.r.Buffered() > 0 || len(c.queue) > 0 || begun {
 		return errInjected
 	}
-	tc := tls.Server(&recordConn{Conn: c.raw}, c.session.server.controlTLS)
+	tc := tls.Server(&recordConn{Conn: c.raw}, c.session.controlTLS())
 	// Deadlines and a goroutine instead of a context: a session that idles for hours would keep the
 	// context's bookkeeping and a stack as deep as the handshake's.
 	if err := c.raw.SetDeadline(time.Now().Add(handshakeTimeout)); err != nil {
@@ -134,6 +134,8 @@ func (c *control) startTLS() error {
 	if err := c.raw.SetDeadline(time.Time{}); err != nil {
 		return err
 	}
+	state := tc.ConnectionState()
+	c.tlsVersion, c.peer = state.Version, state.PeerCertificates
 	c.mu.Lock()
 	c.conn = tc
 	c.mu.Unlock()

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/sluice-ftp/sluice/auth"
 )
 
 // recordBuffer is how many bytes of TLS records are sent at once.
@@ -178,6 +180,8 @@ type dataConn struct {
 	net.Conn
 	wire *wire
 	tls  *tls.Conn // nil in clear
+	// resumed: it has to resume the TLS session of the control connection.
+	resumed bool
 }
 
 func newDataConn(s *Session, raw net.Conn) *dataConn {
@@ -186,8 +190,8 @@ func newDataConn(s *Session, raw net.Conn) *dataConn {
 		return &dataConn{Conn: w, wire: w}
 	}
 	w.strict = s.server.opts.TransferEOF == EOFDefault || s.server.opts.TransferEOF == EOFStrict
-	tc := tls.Server(w, s.server.dataTLS)
-	return &dataConn{Conn: tc, wire: w, tls: tc}
+	tc := tls.Server(w, s.dataTLS())
+	return &dataConn{Conn: tc, wire: w, tls: tc, resumed: s.reuse() == auth.ReuseRequire}
 }
 
 // handshake ends the TLS handshake. It comes before the first byte in both directions: an end of
@@ -203,6 +207,9 @@ func (c *dataConn) handshake(ctx context.Context) error {
 			return fmt.Errorf("%w: %w", errDataBroken, errNoClose)
 		}
 		return fmt.Errorf("%w: %w", errHandshake, err)
+	}
+	if c.resumed && !c.tls.ConnectionState().DidResume {
+		return fmt.Errorf("%w: %w", errHandshake, errNotResumed)
 	}
 	if tcp, ok := c.wire.Conn.(*net.TCPConn); ok {
 		quickAck(tcp) // for the two small records that many a file is: its data and its end

@@ -17,7 +17,7 @@ type download struct {
 }
 
 func (t *transfer) openDownload() (ftpserver.FileTransfer, error) {
-	src, err := t.session.resolve(t.path, auth.Read)
+	src, err := t.session.resolveFile(t.path, auth.Read)
 	if err != nil {
 		return nil, err
 	}

@@ -63,7 +63,7 @@ func (d *driver) Mkdir(name string, _ os.FileMode) (err error) {
 // Remove serves DELE.
 func (d *driver) Remove(name string) (err error) {
 	defer d.session.recoverCommand(&err)
-	t, err := d.session.resolve(name, auth.Delete)
+	t, err := d.session.resolveFile(name, auth.Delete)
 	if err == nil {
 		err = t.adapter.Remove(d.session.ctx, t.key)
 	}
@@ -101,6 +101,9 @@ func (d *driver) Rename(from, to string) (err error) {
 		err = &backends.Error{Op: "rename", Key: to, Kind: backends.InvalidName, Err: errAcross}
 	}
 	if err == nil {
+		err = s.mayName(src, dst)
+	}
+	if err == nil {
 		err = s.mayFill(dst)
 	}
 	if err == nil {
@@ -110,10 +113,24 @@ func (d *driver) Rename(from, to string) (err error) {
 	return s.control.fail(err)
 }
 
+// mayName refuses to rename files that are not allowed, or to names that are not. Folders may have any.
+func (s *Session) mayName(src, dst target) error {
+	err := errors.Join(src.judge(false), dst.judge(false))
+	if err == nil {
+		return nil
+	}
+	if obj, statErr := s.stat(src); statErr != nil {
+		return statErr
+	} else if obj.Dir {
+		return nil // resolve has held it to the rest
+	}
+	return err
+}
+
 // Chtimes serves MFMT.
 func (d *driver) Chtimes(name string, _, mtime time.Time) (err error) {
 	defer d.session.recoverCommand(&err)
-	t, err := d.session.resolve(name, auth.Write)
+	t, err := d.session.resolveFile(name, auth.Write)
 	if err == nil {
 		err = t.adapter.SetModTime(d.session.ctx, t.key, mtime)
 	}

@@ -61,6 +61,7 @@ func (audit) Reply(s *Session, c Command, r Reply, took time.Duration) Reply {
 type policy struct{}
 
 func (policy) Command(s *Session, c *Command) (Reply, bool) {
+	s.adopt()
 	v, known := s.server.commands[c.Verb]
 	switch {
 	case c.Verb == verbTooLong:
@@ -73,6 +74,8 @@ func (policy) Command(s *Session, c *Command) (Reply, bool) {
 		return Reply{Code: 530, Text: "TLS is required: send AUTH TLS first"}, true
 	case s.account == nil && v.flags&beforeLogin == 0:
 		return Reply{Code: 530, Text: "Log in with USER and PASS first"}, true
+	case s.denies(c.Verb):
+		return Reply{Code: 502, Text: c.Verb + " is not available here"}, true
 	case v.flags&needsArg != 0 && c.Arg == "":
 		return Reply{Code: 501, Text: c.Verb + " needs an argument"}, true
 	}

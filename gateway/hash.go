@@ -188,7 +188,7 @@ func parseRange(fields []string) (byteRange, error) {
 // digest reads a file in the background, so that ABOR and the end of the session are seen meanwhile,
 // and answers when it is through.
 func (s *Session) digest(c *Command, p string, r byteRange, a hashAlgorithm, answer func(string, byteRange) Reply) (Reply, bool) {
-	t, err := s.resolve(p, auth.Read)
+	t, err := s.resolveFile(p, auth.Read)
 	if err == nil && (t.virtual || s.holdsMount(t.path)) {
 		err = &backends.Error{Op: "open", Key: p, Kind: backends.IsDir}
 	}

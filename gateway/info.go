@@ -29,6 +29,7 @@ func (s *Session) features(*Command) (Reply, bool) {
 	}
 	lines = append(lines, s.facts.feature(), hashFeature(s.hash),
 		"XCRC", "XMD5", "XSHA1", "XSHA256", "XSHA512")
+	lines = slices.DeleteFunc(lines, s.deniedFeature)
 	slices.Sort(lines)
 	return Reply{Code: 211, Text: "Features:\n" + strings.Join(lines, "\n") + "\nEnd"}, true
 }

@@ -135,7 +135,7 @@ func (s *Session) children(ctx context.Context, t target, o backends.ListOptions
 			if err != nil && backends.KindOf(err) == backends.NotExist && s.holdsMount(t.path) {
 				return // a mount that nothing was put into yet
 			}
-			if err == nil && (hidden[path.Base(obj.Key)] || strings.ContainsAny(obj.Key, "\r\n\x00")) {
+			if err == nil && (hidden[path.Base(obj.Key)] || strings.ContainsAny(obj.Key, "\r\n\x00") || !t.shows(obj)) {
 				continue
 			}
 			if !yield(obj, err) {

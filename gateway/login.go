@@ -22,16 +22,40 @@ func (s *Session) logout() {
 	if s.account != nil {
 		s.loginSince = time.Now()
 	}
-	s.name, s.account, s.mounts = "", nil, nil
+	s.name, s.account, s.mounts, s.proof = "", nil, nil, nil
+	s.current.Store(nil)
 	s.rest, s.expected = 0, -1
 	s.closeData()
 }
 
-// user answers USER (RFC 959 section 4.1.1). A second USER logs the first one out.
+// user answers USER (RFC 959 section 4.1.1). A second USER logs the first one out. A client whose
+// certificate says all logs in with it (232, RFC 2228 section 3).
 func (s *Session) user(c *Command) (Reply, bool) {
 	s.logout()
 	s.name = c.Arg
+	if len(s.control.peer) > 0 {
+		user, err := s.ask(auth.Login{CertificateOnly: true})
+		if err == nil {
+			return s.admit(c, user)
+		}
+		if errors.Is(err, auth.ErrCodeNeeded) {
+			s.proof = &auth.Login{CertificateOnly: true}
+			return Reply{Code: 332, Text: "One-time code, please: ACCT"}, true
+		}
+		if !errors.Is(err, auth.ErrDenied) {
+			return s.cannotTell(err), true
+		}
+		s.log.Debug("certificate does not log in", "user", s.name, "err", err.Error())
+	}
 	return Reply{Code: 331, Text: "Password, please"}, true
+}
+
+// loggedInAtUser changes the library's answer to the PASS that USER became.
+func loggedInAtUser(_ *Session, _ Command, r Reply) Reply {
+	if r.Code == 230 {
+		r.Code = 232
+	}
+	return r
 }
 
 // pass checks the password, and lets PASS through to the library when it is right; the library
@@ -40,31 +64,74 @@ func (s *Session) pass(c *Command) (Reply, bool) {
 	if s.name == "" || s.account != nil {
 		return Reply{Code: 503, Text: "USER first"}, true
 	}
-	password := c.Arg
+	return s.prove(c, auth.Login{Password: c.Arg})
+}
+
+// acct takes the one-time code that 332 asked for.
+func (s *Session) acct(c *Command) (Reply, bool) {
+	switch {
+	case s.account != nil:
+		return Reply{Code: 202, Text: "No account is needed"}, true
+	case s.proof == nil:
+		return Reply{Code: 503, Text: "USER and PASS first"}, true
+	}
+	l := *s.proof
+	l.Code = strings.TrimSpace(c.Arg)
+	return s.prove(c, l)
+}
+
+// prove holds what the client has shown to the account.
+func (s *Session) prove(c *Command, l auth.Login) (Reply, bool) {
 	c.Arg = "-"
+	s.proof = nil
+	user, err := s.ask(l)
+	switch {
+	case err == nil:
+		return s.admit(c, user)
+	case errors.Is(err, auth.ErrCodeNeeded):
+		s.proof = &l
+		return Reply{Code: 332, Text: "One-time code, please: ACCT"}, true
+	case errors.Is(err, auth.ErrDenied):
+		return s.loginFailed(err), true
+	}
+	return s.cannotTell(err), true
+}
+
+func (s *Session) ask(l auth.Login) (*auth.User, error) {
 	// Not the session's context: it would keep the bookkeeping for as long as the session idles.
 	ctx, cancel := context.WithTimeout(context.Background(), authTimeout)
 	defer cancel()
-	user, err := s.server.opts.Auth.Authenticate(ctx, auth.Login{Name: s.name, Password: password, Remote: s.remote})
-	if err == nil {
-		s.mounts, err = s.server.mountsOf(user)
+	l.Name, l.Remote, l.Certificates = s.name, s.remote, s.control.peer
+	return s.server.opts.Auth.Authenticate(ctx, l)
+}
+
+func (s *Session) cannotTell(err error) Reply {
+	s.log.Error("login", "user", s.name, "err", err.Error())
+	return Reply{Code: 451, Text: "Logins cannot be checked now; try again later"}
+}
+
+// admit lets a user in who has proved who they are: the library is given a PASS, and no password.
+func (s *Session) admit(c *Command, user *auth.User) (Reply, bool) {
+	if s.control.tlsVersion < user.TLS.MinVersion {
+		s.log.Warn("login refused", "user", s.name, "err", "an older version of TLS than the user's")
+		s.name = ""
+		return Reply{Code: 530, Text: "A newer version of TLS is required"}, true
 	}
-	switch {
-	case errors.Is(err, auth.ErrDenied):
-		return s.loginFailed(), true
-	case err != nil:
-		s.log.Error("login", "user", s.name, "err", err.Error())
-		return Reply{Code: 451, Text: "Logins cannot be checked now; try again later"}, true
+	mounts, err := s.server.mountsOf(user)
+	if err != nil {
+		return s.cannotTell(err), true
 	}
-	s.account = user
+	c.Verb, c.Arg = "PASS", "-"
+	s.account, s.mounts = user, mounts
+	s.current.Store(user)
 	s.log.Info("login", "user", s.name, "tls", s.secure)
 	return Reply{}, false
 }
 
 // loginFailed makes guessing slow: the reply waits, longer each time, and the third one is the last.
-func (s *Session) loginFailed() Reply {
+func (s *Session) loginFailed(why error) Reply {
 	s.failures++
-	s.log.Warn("login refused", "user", s.name, "failures", s.failures)
+	s.log.Warn("login refused", "user", s.name, "failures", s.failures, "err", why.Error())
 	s.name = ""
 	wait := time.NewTimer(firstDelay << (s.failures - 1))
 	defer wait.Stop()
@@ -109,7 +176,7 @@ func (s *Session) auth(c *Command) (Reply, bool) {
 			s.abandon(err)
 			return
 		}
-		s.secure, s.name = true, ""
+		s.secure, s.name, s.proof = true, "", nil
 		// Of old, these two names meant protected data connections as well.
 		s.private = mechanism == "SSL" || mechanism == "TLS-P"
 	}}, true

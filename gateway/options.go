@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"log/slog"
+	"net/netip"
 	"time"
 
 	"github.com/sluice-ftp/sluice/auth"
@@ -25,6 +26,11 @@ type Options struct {
 	// ActiveMode lets clients have the server connect to them (PORT, EPRT): only to the address
 	// that the control connection came from, and to ports of 1024 and above.
 	ActiveMode bool
+	// AllowFrom, if there are any, are the only networks that connections are taken from, and DenyFrom
+	// are those that none is taken from.
+	AllowFrom, DenyFrom []netip.Prefix
+	// DeniedCommands may not be given by anyone; in upper case.
+	DeniedCommands []string
 	// TransferEOF says when the end of an upload is believed; see EOFPolicy.
 	TransferEOF EOFPolicy
 	// ASCII says what TYPE A does; see ASCIIPolicy.
@@ -38,6 +44,11 @@ type TLSOptions struct {
 	Certificates *Certificates
 	// MinVersion is tls.VersionTLS12 (default) or tls.VersionTLS13.
 	MinVersion uint16
+	// Reuse says whether data connections have to resume the TLS session of their control connection,
+	// for users that say nothing of it. "" is auth.ReusePrefer.
+	Reuse auth.Reuse
+	// ClientCertificates says whether clients are asked for one; nil is no.
+	ClientCertificates func() bool
 }
 
 // TLSMode says what is done without TLS.

@@ -54,6 +54,8 @@ var failures = []struct {
 	{errShutdown, Reply{Code: 426, Text: "The server is shutting down; nothing was published"}},
 	{errControlLost, Reply{Code: 426, Text: "The control connection is gone; nothing was published"}},
 	{errUnproven, Reply{Code: 522, Text: "Uploads need a protected data connection: send PBSZ 0 and PROT P"}},
+	{errRevoked, Reply{Code: 426, Text: "This user may not be here any more; nothing was published"}},
+	{errNotResumed, Reply{Code: 522, Text: "Data connections have to resume the TLS session of the control connection"}},
 	{errHandshake, Reply{Code: 522, Text: "TLS could not be agreed on for the data connection"}},
 	{errNoData, Reply{Code: 425, Text: "The data connection could not be opened"}},
 	{errTooLong, Reply{Code: 552, Text: "More bytes than ALLO announced; nothing was published"}},

@@ -25,7 +25,10 @@ type target struct {
 	virtual bool
 }
 
-var errMountPoint = errors.New("mounts are below it")
+var (
+	errMountPoint = errors.New("mounts are below it")
+	errFolder     = errors.New("a folder with permissions of its own is below it")
+)
 
 // mountsOf binds a user's mounts to the adapters, the longest path first.
 func (s *Server) mountsOf(u *auth.User) ([]mount, error) {
@@ -57,8 +60,16 @@ func (s *Session) resolve(p string, need auth.Permissions) (target, error) {
 			return target{}, err
 		}
 		t.key = key
-		if !m.Permissions.Has(need) {
+		t.Permissions = m.At(p)
+		if err := t.judge(true); err != nil && (need != 0 || backends.KindOf(err) == backends.NotExist) {
+			return target{}, err
+		}
+		if !t.Permissions.Has(need) {
 			return target{}, denied(p, nil)
+		}
+		// A folder that is moved or removed takes those in it out of their permissions.
+		if need&(auth.Delete|auth.Rename) != 0 && m.HoldsFolder(p) {
+			return target{}, denied(p, errFolder)
 		}
 		if need&(auth.Write|auth.Overwrite|auth.Append|auth.Delete|auth.Rename|auth.Mkdir) != 0 && s.holdsMount(p) {
 			return target{}, denied(p, errMountPoint)

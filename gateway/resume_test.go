@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -36,6 +37,9 @@ func plainly(a backends.CloudStorageAdapter) backends.CloudStorageAdapter { retu
 
 // people are users by their permissions; everybody's password is secret.
 type people map[string]auth.Permissions
+
+// Refresh finds everybody as they were.
+func (people) Refresh(u *auth.User, _ netip.Addr) (*auth.User, error) { return u, nil }
 
 func (p people) Authenticate(_ context.Context, l auth.Login) (*auth.User, error) {
 	return &auth.User{Name: l.Name, Mounts: []auth.Mount{{Path: "/", Backend: "disk", Permissions: p[l.Name]}}}, nil

@@ -14,6 +14,8 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
+	"slices"
 	"sync"
 	"time"
 )
@@ -63,7 +65,8 @@ func New(o Options) (*Server, error) {
 	s.records.New = func() any { b := make([]byte, 0, recordBuffer); return &b }
 	if o.TLS.Mode != TLSOff {
 		s.controlTLS = controlTLS(o.TLS)
-		s.dataTLS = dataTLS(s.controlTLS)
+		s.dataTLS = s.controlTLS.Clone()
+		s.dataTLS.DynamicRecordSizingDisabled = true // a transfer is no web page: full records from the start
 	}
 	return s, nil
 }
@@ -140,11 +143,12 @@ func (s *Server) pause(d time.Duration) bool {
 func (s *Server) welcome(conn net.Conn, implicit bool) {
 	tune(conn, s.opts.Tuning)
 	session := newSession(s, conn, implicit)
-	if !s.admit(session) {
-		if !implicit { // who expects TLS is told nothing in clear
-			session.control.farewell(Reply{Code: 421, Text: "The server is shutting down; reconnect in a moment"})
+	if why := s.admit(session); why != nil {
+		session.log.Info("connection refused", "err", why.Error())
+		if text := refusals[why]; text != "" && !implicit { // who expects TLS is told nothing in clear
+			session.control.farewell(Reply{Code: 421, Text: text})
 		}
-		session.abandon(errShutdown)
+		session.abandon(why)
 		return
 	}
 	session.log.Info("session start", "implicit", implicit)
@@ -164,14 +168,34 @@ func (s *Server) welcome(conn net.Conn, implicit bool) {
 	}
 }
 
-func (s *Server) admit(session *Session) bool {
+var errNetwork = errors.New("the address may not connect")
+
+// refusals are what a client is told whose connection is not taken.
+var refusals = map[error]string{
+	errShutdown: "The server is shutting down; reconnect in a moment",
+	errNetwork:  "Connections from your address are not allowed",
+}
+
+// admit takes a session in, or says why not.
+func (s *Server) admit(session *Session) error {
+	if !s.mayConnect(session.remote) {
+		return errNetwork
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.draining {
-		return false
+		return errShutdown
 	}
 	s.sessions[session] = struct{}{}
-	return true
+	return nil
+}
+
+// mayConnect holds an address to the networks that are allowed and denied.
+func (s *Server) mayConnect(a netip.Addr) bool {
+	within := func(networks []netip.Prefix) bool {
+		return slices.ContainsFunc(networks, func(p netip.Prefix) bool { return p.Contains(a) })
+	}
+	return !within(s.opts.DenyFrom) && (len(s.opts.AllowFrom) == 0 || within(s.opts.AllowFrom))
 }
 
 func (s *Server) finished(session *Session) {
@@ -208,7 +232,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	s.checkIdle()
 	s.mu.Unlock()
 	for _, session := range open {
-		session.control.drain()
+		session.control.drain(leave{errShutdown, "The server is shutting down; reconnect in a moment"})
 	}
 	parkAfter(ctx, s.idle, open)
 	select {

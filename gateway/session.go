@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	ftpserver "github.com/fclairamb/ftpserverlib"
@@ -40,7 +41,8 @@ type Session struct {
 
 	secure     bool // the control connection is under TLS
 	name       string
-	account    *auth.User // nil until logged in
+	account    *auth.User  // nil until logged in
+	proof      *auth.Login // what was shown when a one-time code was asked for
 	mounts     []mount
 	loginSince time.Time // when the time for it began
 	failures   int       // wrong passwords
@@ -58,6 +60,9 @@ type Session struct {
 	hash       hashAlgorithm
 	byteRange  byteRange
 	active     netip.AddrPort // where PORT or EPRT said to connect to
+
+	// current is account for other goroutines, and next what it is to become, see refresh.
+	current, next atomic.Pointer[auth.User]
 
 	mu   sync.Mutex
 	data *dataListener // of the last PASV, EPSV, PORT or EPRT

@@ -1,6 +1,8 @@
 package gateway
 
 import (
+	"bytes"
+	"cmp"
 	"crypto/ecdsa"
 	"crypto/tls"
 	"crypto/x509"
@@ -8,6 +10,8 @@ import (
 	"fmt"
 	"slices"
 	"sync/atomic"
+
+	"github.com/sluice-ftp/sluice/auth"
 )
 
 // KeyPair names the PEM files of a certificate (with its chain) and its private key.
@@ -97,36 +101,83 @@ func controlTLS(o TLSOptions) *tls.Config {
 // preSharedKey is the extension of a TLS 1.3 hello that wants to resume (RFC 8446 section 4.2.11).
 const preSharedKey = 41
 
-// dataTLS is the configuration of data connections: it takes the tickets of control connections and
-// issues none under TLS 1.3. A client that only sends would not read such a ticket; its close
-// then resets the connection, and the end of its file is lost on the way.
+// ticketMark begins what a ticket tells of the session that it was given to.
+const ticketMark = "sluice session "
+
+// mark is in all tickets of this session.
+func (s *Session) mark() []byte { return []byte(ticketMark + s.id) }
+
+// controlTLS is the server's, but for tickets that are marked: who has one is this client.
+func (s *Session) controlTLS() *tls.Config {
+	base := s.server.controlTLS
+	c := base.Clone()
+	s.markTickets(c)
+	c.UnwrapSession = base.DecryptTicket
+	if ask := s.server.opts.TLS.ClientCertificates; ask != nil && ask() {
+		c.ClientAuth = tls.RequestClientCert // what it is worth is found out at login
+	}
+	return c
+}
+
+func (s *Session) markTickets(c *tls.Config) {
+	base, mark := s.server.controlTLS, s.mark()
+	c.WrapSession = func(cs tls.ConnectionState, state *tls.SessionState) ([]byte, error) {
+		state.Extra = append(state.Extra, mark)
+		return base.EncryptTicket(cs, state)
+	}
+}
+
+// reuse is the rule for this session's data connections.
+func (s *Session) reuse() auth.Reuse {
+	if s.account == nil {
+		return s.server.opts.TLS.Reuse
+	}
+	return cmp.Or(s.account.TLS.Reuse, s.server.opts.TLS.Reuse)
+}
+
+var errNotResumed = errors.New("the data connection does not resume the TLS session of the control connection")
+
+// dataTLS is the configuration of a data connection: it takes the tickets of control connections, only
+// of this one where that is required, and issues none under TLS 1.3. A client that only sends would
+// not read such a ticket; its close then resets the connection, and the end of its file is lost on the
+// way.
 //
 // crypto/tls has no switch for "accept, but do not issue", hence a clone for each connection that
 // turns tickets off once it has seen to the client's own. In TLS 1.2 a ticket is part of the
 // handshake and does no harm.
-func dataTLS(control *tls.Config) *tls.Config {
-	base := control.Clone()
-	base.DynamicRecordSizingDisabled = true // a transfer is no web page: full records from the start
-	// With GetConfigForClient, crypto/tls would use the outer configuration's own keys.
-	base.UnwrapSession, base.WrapSession = control.DecryptTicket, control.EncryptTicket
-	silent := base.Clone()
-	silent.SessionTicketsDisabled = true
+func (s *Session) dataTLS() *tls.Config {
+	rule, base := s.reuse(), s.server.dataTLS
+	oldest := base.MinVersion
+	if s.account != nil {
+		oldest = max(oldest, s.account.TLS.MinVersion)
+	}
 	return &tls.Config{
-		MinVersion: control.MinVersion,
+		MinVersion: oldest,
 		GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
-			if !slices.Contains(hello.SupportedVersions, tls.VersionTLS13) {
-				return base, nil
-			}
-			if !slices.Contains(hello.Extensions, preSharedKey) {
-				return silent, nil
-			}
 			c := base.Clone()
+			c.MinVersion = oldest
+			modern := slices.Contains(hello.SupportedVersions, tls.VersionTLS13)
+			if rule == auth.ReuseOff || modern && !slices.Contains(hello.Extensions, preSharedKey) {
+				c.SessionTicketsDisabled = true
+				return c, nil
+			}
+			s.markTickets(c)
 			c.UnwrapSession = func(id []byte, cs tls.ConnectionState) (*tls.SessionState, error) {
-				state, err := control.DecryptTicket(id, cs)
-				c.SessionTicketsDisabled = true // the handshake's own goroutine reads it after this
+				state, err := s.server.controlTLS.DecryptTicket(id, cs)
+				// The handshake's own goroutine reads it after this.
+				c.SessionTicketsDisabled = modern
+				if err == nil && state != nil && rule == auth.ReuseRequire && !s.issued(state) {
+					return nil, nil //nolint:nilnil // what crypto/tls takes for: a full handshake
+				}
 				return state, err
 			}
 			return c, nil
 		},
 	}
+}
+
+// issued reports whether a ticket is one of this session's.
+func (s *Session) issued(state *tls.SessionState) bool {
+	mark := s.mark()
+	return slices.ContainsFunc(state.Extra, func(e []byte) bool { return bytes.Equal(e, mark) })
 }

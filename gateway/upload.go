@@ -39,7 +39,7 @@ func (t *transfer) openUpload() (ftpserver.FileTransfer, error) {
 	if t.session.server.opts.TransferEOF == EOFStrict && !t.private {
 		return nil, errUnproven
 	}
-	dst, err := t.session.resolve(t.path, 0)
+	dst, err := t.session.resolveFile(t.path, 0)
 	if err != nil {
 		return nil, err
 	}

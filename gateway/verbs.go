@@ -33,9 +33,9 @@ func verbTable() map[string]verb {
 		"": {flags: anytime | hidden, run: say(500, "A command, please")},
 
 		// Access control (RFC 959 section 4.1.1, RFC 4217).
-		"USER": {flags: beforeLogin | needsArg, run: (*Session).user},
+		"USER": {flags: beforeLogin | needsArg, run: (*Session).user, reply: loggedInAtUser},
 		"PASS": {flags: beforeLogin, run: (*Session).pass},
-		"ACCT": {flags: beforeLogin, run: say(202, "No account is needed")},
+		"ACCT": {flags: beforeLogin | needsArg, run: (*Session).acct},
 		"REIN": {run: (*Session).reinitialize},
 		"QUIT": {flags: anytime},
 		"AUTH": {flags: anytime | needsArg, run: (*Session).auth},
@@ -143,14 +143,14 @@ func made(_ *Session, _ Command, r Reply) Reply {
 // help answers HELP, also for one verb.
 func (s *Session) help(c *Command) (Reply, bool) {
 	if name := strings.ToUpper(strings.TrimSpace(c.Arg)); name != "" {
-		if _, known := s.server.commands[name]; !known {
+		if _, known := s.server.commands[name]; !known || s.denies(name) {
 			return Reply{Code: 501, Text: "Unknown command; HELP alone lists what there is"}, true
 		}
 		return Reply{Code: 214, Text: name + " is available"}, true
 	}
 	var names []string
 	for name, v := range s.server.commands {
-		if v.flags&hidden == 0 {
+		if v.flags&hidden == 0 && !s.denies(name) {
 			names = append(names, name)
 		}
 	}

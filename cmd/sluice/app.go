@@ -30,6 +30,7 @@ type server interface {
 	Serve(l net.Listener, implicit bool) error
 	Shutdown(ctx context.Context) error
 	Sessions() int
+	Refresh()
 }
 
 // newApp opens everything that c names. The caller has to Close it.
@@ -42,6 +43,7 @@ func newApp(ctx context.Context, c *config, log *slog.Logger) (*app, error) {
 	a := &app{log: log, resources: r, grace: time.Duration(c.ShutdownGrace)}
 	o := c.options()
 	o.Backends, o.Auth, o.Log, o.TLS.Certificates = r.backends, r.users, log, r.certs
+	o.TLS.ClientCertificates = r.users.WithCertificates
 	if a.server, err = gateway.New(o); err != nil {
 		return nil, errors.Join(err, r.Close())
 	}
@@ -93,7 +95,9 @@ const watchGrace = time.Second
 // watch looks after files and memory until ctx ends; the channel is closed when that has come about.
 func (a *app) watch(ctx context.Context, forced <-chan struct{}) <-chan struct{} {
 	var g sync.WaitGroup
-	g.Go(func() { (&reloader{log: a.log, sources: a.resources.sources}).watch(ctx, forced) })
+	g.Go(func() {
+		(&reloader{log: a.log, sources: a.resources.sources, refresh: a.server.Refresh}).watch(ctx, forced)
+	})
 	g.Go(func() { trimMemory(ctx, a.server.Sessions, a.resources.memory) })
 	done := make(chan struct{})
 	go func() {

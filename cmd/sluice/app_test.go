@@ -34,6 +34,7 @@ func (s *fakeServer) Serve(net.Listener, bool) error {
 }
 
 func (s *fakeServer) Sessions() int { return 0 }
+func (s *fakeServer) Refresh()      {}
 
 func (s *fakeServer) Shutdown(ctx context.Context) error {
 	close(s.down)

@@ -9,25 +9,29 @@ import (
 	"slices"
 	"time"
 
+	"github.com/sluice-ftp/sluice/auth"
 	"github.com/sluice-ftp/sluice/gateway"
 	"github.com/sluice-ftp/sluice/yamlfile"
 )
 
 // config is the configuration file; docs/configuration.md describes each key.
 type config struct {
-	Listen        listenConfig            `yaml:"listen"`
-	Passive       passiveConfig           `yaml:"passive"`
-	TLS           tlsConfig               `yaml:"tls"`
-	MemoryBudget  size                    `yaml:"memory_budget"`
-	Limits        limitsConfig            `yaml:"limits"`
-	Tuning        tuningConfig            `yaml:"tuning"`
-	TransferEOF   gateway.EOFPolicy       `yaml:"transfer_eof"`
-	ASCII         gateway.ASCIIPolicy     `yaml:"ascii"`
-	ActiveMode    bool                    `yaml:"active_mode"`
-	ShutdownGrace duration                `yaml:"shutdown_grace"`
-	Log           logConfig               `yaml:"log"`
-	Backends      map[string]yamlfile.Raw `yaml:"backends"`
-	UsersFile     string                  `yaml:"users_file"`
+	Listen         listenConfig            `yaml:"listen"`
+	Passive        passiveConfig           `yaml:"passive"`
+	TLS            tlsConfig               `yaml:"tls"`
+	MemoryBudget   size                    `yaml:"memory_budget"`
+	Limits         limitsConfig            `yaml:"limits"`
+	Tuning         tuningConfig            `yaml:"tuning"`
+	TransferEOF    gateway.EOFPolicy       `yaml:"transfer_eof"`
+	ASCII          gateway.ASCIIPolicy     `yaml:"ascii"`
+	ActiveMode     bool                    `yaml:"active_mode"`
+	AllowFrom      []auth.Network          `yaml:"allow_from"`
+	DenyFrom       []auth.Network          `yaml:"deny_from"`
+	DeniedCommands []string                `yaml:"denied_commands"`
+	ShutdownGrace  duration                `yaml:"shutdown_grace"`
+	Log            logConfig               `yaml:"log"`
+	Backends       map[string]yamlfile.Raw `yaml:"backends"`
+	UsersFile      string                  `yaml:"users_file"`
 
 	// stores are the backends whose own keys are right.
 	stores map[string]store
@@ -51,6 +55,9 @@ type (
 		KeyFile      string          `yaml:"key_file"`
 		Certificates []keyPair       `yaml:"certificates"`
 		MinVersion   string          `yaml:"min_version"`
+		Reuse        auth.Reuse      `yaml:"session_reuse"`
+		ClientCA     string          `yaml:"client_ca_file"`
+		ClientCRL    string          `yaml:"client_crl_file"`
 	}
 	keyPair struct {
 		CertFile string `yaml:"cert_file"`
@@ -78,7 +85,7 @@ func defaultConfig() *config {
 	return &config{
 		Listen:  listenConfig{FTP: ":2121", FTPS: ":2990"},
 		Passive: passiveConfig{Ports: portRange{20000, 20099}},
-		TLS:     tlsConfig{Mode: gateway.TLSRequired, MinVersion: "1.2"},
+		TLS:     tlsConfig{Mode: gateway.TLSRequired, MinVersion: "1.2", Reuse: auth.ReusePrefer},
 		Limits: limitsConfig{
 			IdleTimeout:      duration(5 * time.Minute),
 			DataStallTimeout: duration(2 * time.Minute),
@@ -123,7 +130,8 @@ func parseConfig(path string, data []byte, env func(string) (string, bool)) (*co
 // options are what the gateway is told.
 func (c *config) options() gateway.Options {
 	return gateway.Options{
-		TLS: gateway.TLSOptions{Mode: c.TLS.Mode, MinVersion: tlsVersions[c.TLS.MinVersion]},
+		TLS:       gateway.TLSOptions{Mode: c.TLS.Mode, MinVersion: tlsVersions[c.TLS.MinVersion], Reuse: c.TLS.Reuse},
+		AllowFrom: auth.Prefixes(c.AllowFrom), DenyFrom: auth.Prefixes(c.DenyFrom), DeniedCommands: c.DeniedCommands,
 		Passive: gateway.PassiveOptions{
 			FirstPort:  c.Passive.Ports.First,
 			LastPort:   c.Passive.Ports.Last,

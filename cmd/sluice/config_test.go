@@ -118,7 +118,7 @@ func TestConfigProblems(t *testing.T) {
 		"empty": {"", `F:1:1: tls.cert_file: missing, and key_file too; name the PEM files of a certificate and its key
 F:1:1: backends: missing; there has to be one, like disk: {type: local, root: ./data}
 F:1:1: users_file: missing; name the file with the users, like users.yaml`},
-		"key of a later version": {tlsOK + "audit_log: {path: a}\nlimits: {connections: 5}" + rest, `F:2:1: audit_log: unknown key; known here are listen, passive, tls, memory_budget, limits, tuning, transfer_eof, ascii, active_mode, shutdown_grace, log, backends, users_file
+		"key of a later version": {tlsOK + "audit_log: {path: a}\nlimits: {connections: 5}" + rest, `F:2:1: audit_log: unknown key; known here are listen, passive, tls, memory_budget, limits, tuning, transfer_eof, ascii, active_mode, allow_from, deny_from, denied_commands, shutdown_grace, log, backends, users_file
 F:3:10: limits.connections: unknown key; known here are idle_timeout, data_stall_timeout, login_timeout`},
 		"little memory": {tlsOK + "memory_budget: 1MiB" + rest, `F:2:16: memory_budget: 1MiB is not within 16MiB and 16GiB; 0 is a quarter of the memory limit`},
 		"no listener":   {tlsOK + "listen: {ftp: '', ftps: ''}" + rest, `F:2:10: listen: nothing to listen on; give ftp or ftps an address, like :2121`},

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding"
 	"errors"
 	"fmt"
 	"os"
@@ -68,6 +69,8 @@ func keys(into map[string]string, prefix string, v reflect.Value) {
 			into[prefix+name] = s.String()
 		case f.Kind() == reflect.Struct:
 			keys(into, prefix+name+".", f)
+		case f.Kind() == reflect.Slice && (f.Type().Elem().Kind() != reflect.Struct || isScalar(f.Type().Elem())):
+			into[prefix+name] = ""
 		case f.Kind() == reflect.Slice:
 			keys(into, prefix+name+"[].", reflect.New(f.Type().Elem()).Elem())
 		case f.Kind() == reflect.Map && f.Type().Elem().Kind() != reflect.String:
@@ -78,6 +81,11 @@ func keys(into map[string]string, prefix string, v reflect.Value) {
 			into[prefix+name] = fmt.Sprint(f)
 		}
 	}
+}
+
+// isScalar: values of the type are written as one text.
+func isScalar(t reflect.Type) bool {
+	return reflect.PointerTo(t).Implements(reflect.TypeFor[encoding.TextUnmarshaler]())
 }
 
 // yamlBlocks are the examples in a text.
@@ -135,7 +143,8 @@ func TestDocsBackends(t *testing.T) {
 // The documentation has each key of the users file: an unknown one is answered with those known.
 func TestDocsUsers(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "users.yaml")
-	if err := os.WriteFile(path, []byte("users: [{x: 1, mounts: [{x: 1}]}]"), 0o600); err != nil {
+	if err := os.WriteFile(path, []byte("users: [{x: 1, tls: {x: 1}, quota: {x: 1}, bandwidth: {x: 1}, "+
+		"mounts: [{x: 1, names: {x: 1}, folders: [{x: 1}]}]}]"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	_, err := auth.OpenFile(path, auth.Rules{})
@@ -154,7 +163,9 @@ func TestDocsUsers(t *testing.T) {
 			want[strings.TrimSuffix(key, "x")+name] = true
 		}
 	}
-	delete(want, "users[].mounts") // its keys follow
+	for _, key := range []string{"mounts", "mounts[].names", "mounts[].folders", "tls", "quota", "bandwidth"} {
+		delete(want, "users[]."+key) // its keys follow
+	}
 	got := map[string]bool{}
 	for _, m := range row.FindAllStringSubmatch(readDocs(t), -1) {
 		if strings.HasPrefix(m[1], "users[]") {

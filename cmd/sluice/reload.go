@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/fsnotify/fsnotify"
@@ -39,6 +40,14 @@ func newSource(name string, files ...string) *source {
 	return s
 }
 
+// watch changes which files are looked at; "" is none.
+func (s *source) watch(files ...string) {
+	files = slices.DeleteFunc(files, func(f string) bool { return f == "" })
+	if !slices.Equal(s.files, files) {
+		s.files, s.seen = files, make([]os.FileInfo, len(files))
+	}
+}
+
 // changed reports whether a file is not what it was at the last call. It follows links: Kubernetes
 // and certbot replace a link, and the file stays.
 func (s *source) changed() bool {
@@ -69,6 +78,8 @@ type reloader struct {
 	sources []*source
 	// rewatch watches again what is no longer watched; nil without a watcher.
 	rewatch func()
+	// refresh is called when something was read again, and now and then: time changes who may be here.
+	refresh func()
 }
 
 // watch reads sources again when their files change, and all of them for each value from forced,
@@ -136,6 +147,7 @@ func (r *reloader) loop(ctx context.Context, events <-chan fsnotify.Event, errs 
 				r.rewatch() // first, so that no change falls between
 			}
 			r.reload(false)
+			r.refreshed()
 		case <-forced:
 			r.reload(true)
 		}
@@ -160,5 +172,12 @@ func (r *reloader) reload(all bool) {
 			continue
 		}
 		s.report(r.log.With("what", s.name))
+		r.refreshed()
+	}
+}
+
+func (r *reloader) refreshed() {
+	if r.refresh != nil {
+		r.refresh()
 	}
 }

@@ -99,8 +99,33 @@ func (r *resources) openUsers(c *config) error {
 		}
 		return c.fault("users_file", err, mendFile(err))
 	}
-	s.reload = r.users.Reload
+	s.watch(c.UsersFile, r.users.PasswordFile())
+	s.reload = func() error {
+		err := r.users.Reload()
+		s.watch(c.UsersFile, r.users.PasswordFile())
+		return err
+	}
 	s.report = func(log *slog.Logger) { log.Info("reloaded", "users", len(r.users.Users())) }
+	r.sources = append(r.sources, s)
+	return r.openClientCA(c)
+}
+
+// openClientCA reads the authorities of client certificates.
+func (r *resources) openClientCA(c *config) error {
+	if c.TLS.ClientCA == "" {
+		return nil
+	}
+	s := newSource("client authorities", c.TLS.ClientCA, cmp.Or(c.TLS.ClientCRL, c.TLS.ClientCA))
+	s.reload = func() error {
+		ca, err := auth.LoadClientCA(c.TLS.ClientCA, c.TLS.ClientCRL)
+		if err == nil {
+			r.users.SetClientCA(ca)
+		}
+		return err
+	}
+	if err := s.reload(); err != nil {
+		return c.fault("tls.client_ca_file", err, mendFile(err))
+	}
 	r.sources = append(r.sources, s)
 	return nil
 }
@@ -115,6 +140,8 @@ func rules(c *config) auth.Rules {
 			}
 			return fmt.Errorf("%q is not a backend of the configuration; there are %s", name, strings.Join(names, ", "))
 		},
+		Command:  knownCommand,
+		Subjects: c.TLS.ClientCA != "",
 		Prefix: func(prefix string) error {
 			// The cause alone: the place in the file names the rest.
 			return errors.Unwrap(backends.CheckKey(prefix))

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sluice-ftp/sluice/auth"
 	"github.com/sluice-ftp/sluice/backends/pages"
 	"github.com/sluice-ftp/sluice/gateway"
 	"github.com/sluice-ftp/sluice/yamlfile"
@@ -42,11 +43,24 @@ func (v validator) config(c *config) {
 	oneOf(v, "ascii", c.ASCII, gateway.ASCIIConvert, gateway.ASCIIBinary)
 	oneOf(v, "log.level", c.Log.Level, "debug", "info", "warn", "error")
 	oneOf(v, "log.format", c.Log.Format, "text", "json")
+	for i, verb := range c.DeniedCommands {
+		c.DeniedCommands[i] = strings.ToUpper(verb)
+		if err := knownCommand(c.DeniedCommands[i]); err != nil {
+			v.problem(fmt.Sprintf("denied_commands[%d]", i), "%v", err)
+		}
+	}
 	v.backends(c)
 	if c.UsersFile == "" {
 		v.problem("users_file", "missing; name the file with the users, like users.yaml")
 	}
 	c.UsersFile = v.path(c.UsersFile)
+}
+
+func knownCommand(verb string) error {
+	if gateway.KnownCommand(verb) {
+		return nil
+	}
+	return fmt.Errorf("%q is not a command; they are in the answer to HELP", verb)
 }
 
 // path returns a path of the configuration as one of the process.
@@ -147,6 +161,11 @@ var tlsVersions = map[string]uint16{"1.2": tls.VersionTLS12, "1.3": tls.VersionT
 func (v validator) tls(c *tlsConfig) {
 	oneOf(v, "tls.mode", c.Mode, gateway.TLSRequired, gateway.TLSOptional, gateway.TLSOff)
 	oneOf(v, "tls.min_version", c.MinVersion, "1.2", "1.3")
+	oneOf(v, "tls.session_reuse", c.Reuse, auth.ReuseOff, auth.ReusePrefer, auth.ReuseRequire)
+	if c.ClientCRL != "" && c.ClientCA == "" {
+		v.problem("tls.client_crl_file", "needs client_ca_file, whose certificates it takes back")
+	}
+	c.ClientCA, c.ClientCRL = v.path(c.ClientCA), v.path(c.ClientCRL)
 	if c.CertFile != "" || c.KeyFile != "" || c.Mode != gateway.TLSOff && len(c.Certificates) == 0 {
 		v.pair("tls", c.CertFile, c.KeyFile)
 	}

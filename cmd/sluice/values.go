@@ -1,11 +1,12 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/sluice-ftp/sluice/yamlfile"
 )
 
 // duration is a time.Duration written with its unit.
@@ -36,41 +37,7 @@ func shortDuration(d time.Duration) string {
 }
 
 // size is a number of bytes.
-type size int
-
-var units = []struct {
-	name  string
-	shift int
-}{{"GiB", 30}, {"MiB", 20}, {"KiB", 10}, {"B", 0}}
-
-var errSize = errors.New("is not a size; write bytes like 65536, or 256KiB, 1MiB")
-
-// UnmarshalText implements encoding.TextUnmarshaler.
-func (s *size) UnmarshalText(text []byte) error {
-	digits, shift := string(text), 0
-	for _, u := range units {
-		if d, ok := strings.CutSuffix(digits, u.name); ok {
-			digits, shift = strings.TrimSpace(d), u.shift
-			break
-		}
-	}
-	n, err := strconv.ParseUint(digits, 10, 32)
-	// A leading zero means octal to some and nothing to others.
-	if err != nil || n > 1<<(62-shift) || len(digits) > 1 && digits[0] == '0' {
-		return fmt.Errorf("%q %w", text, errSize)
-	}
-	*s = size(n << shift)
-	return nil
-}
-
-func (s size) String() string {
-	for _, u := range units {
-		if s > 0 && s%(1<<u.shift) == 0 && u.shift > 0 {
-			return fmt.Sprintf("%d%s", s>>u.shift, u.name)
-		}
-	}
-	return strconv.Itoa(int(s))
-}
+type size = yamlfile.Size
 
 // portRange is a range of ports, both ends included.
 type portRange struct{ First, Last int }

@@ -1,0 +1,80 @@
+package gateway
+
+import (
+	"errors"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/sluice-ftp/sluice/auth"
+	"github.com/sluice-ftp/sluice/backends"
+)
+
+// KnownCommand reports whether verb, in upper case, is a command of this server.
+func KnownCommand(verb string) bool {
+	_, known := verbTable()[verb]
+	return known && verb != ""
+}
+
+// sameVerb are old names of verbs: who denies one denies the other.
+var sameVerb = map[string]string{"XCWD": "CWD", "XCUP": "CDUP", "XPWD": "PWD", "XMKD": "MKD", "XRMD": "RMD"}
+
+// denies reports whether a command may not be given here: by anyone, or by this user.
+func (s *Session) denies(verb string) bool {
+	denied := func(list []string) bool {
+		return slices.Contains(list, verb) || sameVerb[verb] != "" && slices.Contains(list, sameVerb[verb])
+	}
+	return denied(s.server.opts.DeniedCommands) || s.account != nil && denied(s.account.Denied)
+}
+
+// deniedFeature reports whether a line of FEAT is about a command that is denied.
+func (s *Session) deniedFeature(line string) bool {
+	verb, _, _ := strings.Cut(line, " ")
+	switch verb {
+	case "MLST":
+		return s.denies("MLST") && s.denies("MLSD")
+	case "X-RESUME":
+		return s.denies("STOR") && s.denies("APPE")
+	}
+	return s.denies(verb)
+}
+
+// relative is where a target is in its mount.
+func (t target) relative() string {
+	return strings.TrimPrefix(strings.TrimPrefix(t.key, t.Prefix), "/")
+}
+
+var errName = errors.New("the name is not allowed here")
+
+// judge holds a target's name to the patterns of its mount, as that of a file or of a folder. A hidden
+// one is not there.
+func (t target) judge(folder bool) error {
+	if t.virtual {
+		return nil
+	}
+	switch t.Names.Judge(t.relative(), folder) {
+	case auth.NameHidden:
+		return &backends.Error{Op: "resolve", Key: t.path, Kind: backends.NotExist, Err: errName}
+	case auth.NameDenied:
+		return denied(t.path, errName)
+	}
+	return nil
+}
+
+// resolveFile is resolve for what is, or will be, a file.
+func (s *Session) resolveFile(p string, need auth.Permissions) (target, error) {
+	t, err := s.resolve(p, need)
+	if err == nil {
+		err = t.judge(false)
+	}
+	return t, err
+}
+
+// shows reports whether a listing of t has an entry.
+func (t target) shows(obj backends.Object) bool {
+	if t.virtual || t.Names.Empty() {
+		return true
+	}
+	rel := path.Join(t.relative(), path.Base(obj.Key))
+	return t.Names.Judge(rel, obj.Dir) != auth.NameHidden
+}
