@@ -43,11 +43,18 @@ var ErrDenied = errors.New("auth: wrong name or password")
 // ErrCodeNeeded is the answer to a right password of a user who needs a one-time code as well.
 var ErrCodeNeeded = errors.New("auth: a one-time code is needed")
 
+// ErrNotNow matches a denial of someone who has proved who they are, and may not be here: disabled, or at
+// another time or place.
+var ErrNotNow = errors.New("auth: not now")
+
 // denial is ErrDenied with a reason that is for the operator alone.
-type denial struct{ reason string }
+type denial struct {
+	reason string
+	notNow bool
+}
 
 func (d denial) Error() string        { return "auth: " + d.reason }
-func (d denial) Is(target error) bool { return target == ErrDenied }
+func (d denial) Is(target error) bool { return target == ErrDenied || d.notNow && target == ErrNotNow }
 
 // User is someone who logged in. It is not changed after it was returned.
 type User struct {

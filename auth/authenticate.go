@@ -74,17 +74,17 @@ type attempt struct{ password, code string }
 func (f *File) admit(a account, l Login, code string) (*User, error) {
 	now := f.now()
 	if !a.enabled {
-		return nil, denial{"the user is disabled"}
+		return nil, denial{"the user is disabled", true}
 	}
 	if reason := a.user.when.allows(now); reason != "" {
-		return nil, denial{reason}
+		return nil, denial{reason, true}
 	}
 	if reason := a.user.where.allows(l.Remote); reason != "" {
-		return nil, denial{reason}
+		return nil, denial{reason, true}
 	}
 	if a.login != byPassword {
 		if reason := a.certificates.prove(l.Certificates, f.ca.Load(), now); reason != "" {
-			return nil, denial{reason}
+			return nil, denial{reason, false}
 		}
 	}
 	if a.secret == "" {
@@ -97,7 +97,7 @@ func (f *File) admit(a account, l Login, code string) (*User, error) {
 		return nil, ErrCodeNeeded
 	}
 	if !f.codes.use(a.user.Name, a.secret, code, now) {
-		return nil, denial{"wrong one-time code, or one that was used"}
+		return nil, denial{"wrong one-time code, or one that was used", false}
 	}
 	return a.user, nil
 }
@@ -107,17 +107,17 @@ func (f *File) Refresh(u *User, remote netip.Addr) (*User, error) {
 	a, ok := f.state.Load().accounts[u.Name]
 	switch {
 	case !ok:
-		return nil, denial{"the user was removed"}
+		return nil, denial{"the user was removed", true}
 	case !a.enabled:
-		return nil, denial{"the user is disabled"}
+		return nil, denial{"the user is disabled", true}
 	case a.user.proof != u.proof:
-		return nil, denial{"the user has another password, code or certificate now"}
+		return nil, denial{"the user has another password, code or certificate now", true}
 	}
 	if reason := a.user.when.allows(f.now()); reason != "" {
-		return nil, denial{reason}
+		return nil, denial{reason, true}
 	}
 	if reason := a.user.where.allows(remote); reason != "" {
-		return nil, denial{reason}
+		return nil, denial{reason, true}
 	}
 	return a.user, nil
 }

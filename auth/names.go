@@ -23,7 +23,7 @@ const (
 	NameHidden
 )
 
-// Empty: there is no rule.
+// Empty reports that there is no rule.
 func (n *Names) Empty() bool { return len(n.Allowed)+len(n.Denied)+len(n.Hidden) == 0 }
 
 // Judge says what may be done with rel, a clean path within the mount: each of its elements counts.

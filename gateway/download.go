@@ -8,6 +8,7 @@ import (
 
 	"github.com/sluice-ftp/sluice/auth"
 	"github.com/sluice-ftp/sluice/backends"
+	"github.com/sluice-ftp/sluice/limits"
 )
 
 // download is the handle of RETR.
@@ -28,6 +29,7 @@ func (t *transfer) openDownload() (ftpserver.FileTransfer, error) {
 	if err != nil {
 		return nil, err
 	}
+	t.backend, t.version = src.Backend, r.Object().Version
 	return &download{handle: handle{t}, reader: r}, nil
 }
 
@@ -38,10 +40,17 @@ func (d *download) WriteTo(conn io.Writer) (n int64, err error) {
 	if err != nil {
 		return 0, d.fail(err)
 	}
-	_, err = d.reader.WriteTo(out)
+	d.shape(limits.Down)
+	d.hashes(d.rest)
+	var content io.Writer = out
+	if d.sum != nil {
+		content = moving{out, d.sum}
+	}
+	_, err = d.reader.WriteTo(content)
 	if err == nil {
 		err = out.Close()
 	}
+	d.whole = err == nil && d.sum != nil
 	return d.moved.Load(), d.breakOff(conn, err)
 }
 
@@ -107,6 +116,9 @@ type outgoing struct {
 }
 
 func (o *outgoing) Write(p []byte) (int, error) {
+	if err := o.slowDown(len(p)); err != nil {
+		return 0, err
+	}
 	n, err := o.conn.Write(p)
 	o.moved.Add(int64(n))
 	if err != nil {

@@ -64,11 +64,15 @@ func (d *driver) Mkdir(name string, _ os.FileMode) (err error) {
 func (d *driver) Remove(name string) (err error) {
 	defer d.session.recoverCommand(&err)
 	t, err := d.session.resolveFile(name, auth.Delete)
+	var old backends.Object
+	var known bool
 	if err == nil {
+		old, known = d.session.before(t)
 		err = t.adapter.Remove(d.session.ctx, t.key)
 	}
 	switch {
 	case err == nil:
+		d.session.freed(old, known)
 		d.session.forget(t)
 	case backends.KindOf(err) == backends.NotExist && t.adapter != nil:
 		err = d.session.drop(t, err)
@@ -108,7 +112,10 @@ func (d *driver) Rename(from, to string) (err error) {
 	}
 	if err == nil {
 		o := backends.RenameOptions{IfAbsent: !dst.Permissions.Has(auth.Overwrite)}
-		err = src.adapter.Rename(s.ctx, src.key, dst.key, o)
+		old, replaces := s.before(dst)
+		if err = src.adapter.Rename(s.ctx, src.key, dst.key, o); err == nil && src.key != dst.key {
+			s.freed(old, replaces)
+		}
 	}
 	return s.control.fail(err)
 }

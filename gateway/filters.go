@@ -39,15 +39,16 @@ func (s *Session) panicked(verb string, p any) Reply {
 	return Reply{Code: 451, Text: textInternal}
 }
 
-// audit writes the protocol to the log, and what was refused.
-type audit struct{}
+// protocol writes the conversation to the log, and what it comes to into the record.
+type protocol struct{}
 
-func (audit) Command(s *Session, c *Command) (Reply, bool) {
+func (protocol) Command(s *Session, c *Command) (Reply, bool) {
 	s.log.Debug("command", "command", c.String())
 	return Reply{}, false
 }
 
-func (audit) Reply(s *Session, c Command, r Reply, took time.Duration) Reply {
+func (protocol) Reply(s *Session, c Command, r Reply, took time.Duration) Reply {
+	s.record(c, r, took)
 	level := slog.LevelDebug
 	if r.Code == 530 || r.Code == 421 {
 		level = slog.LevelInfo
@@ -76,6 +77,8 @@ func (policy) Command(s *Session, c *Command) (Reply, bool) {
 		return Reply{Code: 530, Text: "Log in with USER and PASS first"}, true
 	case s.denies(c.Verb):
 		return Reply{Code: 502, Text: c.Verb + " is not available here"}, true
+	case (changes[c.Verb] || c.Verb == "RETR") && s.unrecorded():
+		return replyUnrecorded, true
 	case v.flags&needsArg != 0 && c.Arg == "":
 		return Reply{Code: 501, Text: c.Verb + " needs an argument"}, true
 	}

@@ -99,38 +99,6 @@ func onOff(on bool, yes, no string) string {
 	return no
 }
 
-// siteCommand is one of SITE's own verbs.
-type siteCommand struct {
-	name, usage string
-	run         func(s *Session, arg string) Reply
-}
-
-// siteCommands are what SITE knows. A new one is a row here.
-func siteCommands() []siteCommand {
-	return []siteCommand{
-		{"HELP", "SITE HELP: this list", siteHelp},
-	}
-}
-
-// site answers SITE (RFC 959 section 4.1.3).
-func (s *Session) site(c *Command) (Reply, bool) {
-	name, arg, _ := strings.Cut(strings.TrimSpace(c.Arg), " ")
-	for _, sc := range siteCommands() {
-		if strings.EqualFold(name, sc.name) {
-			return sc.run(s, arg), true
-		}
-	}
-	return Reply{Code: 504, Text: "No such SITE command; SITE HELP lists them"}, true
-}
-
-func siteHelp(*Session, string) Reply {
-	text := "SITE commands:"
-	for _, sc := range siteCommands() {
-		text += "\n" + sc.usage
-	}
-	return Reply{Code: 214, Text: text + "\nEnd"}
-}
-
 // language answers LANG (RFC 2640 section 4.1).
 func (s *Session) language(c *Command) (Reply, bool) {
 	switch l := strings.ToUpper(strings.TrimSpace(c.Arg)); {
@@ -138,4 +106,10 @@ func (s *Session) language(c *Command) (Reply, bool) {
 		return Reply{Code: 200, Text: "English it is"}, true
 	}
 	return Reply{Code: 504, Text: "English only"}, true
+}
+
+// clientSoftware notes what CLNT says, and leaves the answer to the library.
+func (s *Session) clientSoftware(c *Command) (Reply, bool) {
+	s.software = c.Arg[:min(len(c.Arg), maxLogged)]
+	return Reply{}, false
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sluice-ftp/sluice/audit"
 	"github.com/sluice-ftp/sluice/auth"
 )
 
@@ -22,6 +23,7 @@ func (s *Session) logout() {
 	if s.account != nil {
 		s.loginSince = time.Now()
 	}
+	s.exit()
 	s.name, s.account, s.mounts, s.proof = "", nil, nil, nil
 	s.current.Store(nil)
 	s.rest, s.expected = 0, -1
@@ -84,7 +86,14 @@ func (s *Session) acct(c *Command) (Reply, bool) {
 func (s *Session) prove(c *Command, l auth.Login) (Reply, bool) {
 	c.Arg = "-"
 	s.proof = nil
+	if reply, banned := s.banned(); banned {
+		return reply, true
+	}
+	if s.unrecorded() {
+		return replyUnrecorded, true
+	}
 	user, err := s.ask(l)
+	s.counted(err)
 	switch {
 	case err == nil:
 		return s.admit(c, user)
@@ -113,7 +122,8 @@ func (s *Session) cannotTell(err error) Reply {
 // admit lets a user in who has proved who they are: the library is given a PASS, and no password.
 func (s *Session) admit(c *Command, user *auth.User) (Reply, bool) {
 	if s.control.tlsVersion < user.TLS.MinVersion {
-		s.log.Warn("login refused", "user", s.name, "err", "an older version of TLS than the user's")
+		s.log.Warn("login refused", "user", s.name, "err", errOldTLS.Error())
+		s.refused(errOldTLS, 530)
 		s.name = ""
 		return Reply{Code: 530, Text: "A newer version of TLS is required"}, true
 	}
@@ -121,10 +131,16 @@ func (s *Session) admit(c *Command, user *auth.User) (Reply, bool) {
 	if err != nil {
 		return s.cannotTell(err), true
 	}
+	if !s.enter(user) {
+		s.log.Warn("login refused", "user", s.name, "err", errSessions.Error())
+		s.refused(errSessions, 421)
+		return Reply{Code: 421, Text: "Too many sessions of this user; close one first", then: func() { s.ending = errSessions }}, true
+	}
 	c.Verb, c.Arg = "PASS", "-"
 	s.account, s.mounts = user, mounts
 	s.current.Store(user)
 	s.log.Info("login", "user", s.name, "tls", s.secure)
+	s.server.opts.Audit.Write(s.event(audit.Login))
 	return Reply{}, false
 }
 
@@ -132,6 +148,7 @@ func (s *Session) admit(c *Command, user *auth.User) (Reply, bool) {
 func (s *Session) loginFailed(why error) Reply {
 	s.failures++
 	s.log.Warn("login refused", "user", s.name, "failures", s.failures, "err", why.Error())
+	s.refused(why, 530)
 	s.name = ""
 	wait := time.NewTimer(firstDelay << (s.failures - 1))
 	defer wait.Stop()
@@ -145,7 +162,10 @@ func (s *Session) loginFailed(why error) Reply {
 	return Reply{Code: 530, Text: "Wrong name or password"}
 }
 
-var errTries = errors.New("too many wrong logins")
+var (
+	errTries  = errors.New("too many wrong logins")
+	errOldTLS = errors.New("an older version of TLS than the user's")
+)
 
 // reinitialize answers REIN (RFC 959 section 4.1.1): as after the greeting, except that TLS stays.
 // RFC 4217 section 11 would have it end, which nobody wants who asked for it.

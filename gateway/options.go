@@ -5,8 +5,10 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/sluice-ftp/sluice/audit"
 	"github.com/sluice-ftp/sluice/auth"
 	"github.com/sluice-ftp/sluice/backends"
+	"github.com/sluice-ftp/sluice/limits"
 )
 
 // Options configure a Server. The zero value of a field is its default where one is named.
@@ -33,6 +35,12 @@ type Options struct {
 	DeniedCommands []string
 	// TransferEOF says when the end of an upload is believed; see EOFPolicy.
 	TransferEOF EOFPolicy
+	// Audit is the record of who did what; nil is none. The caller closes it.
+	Audit *audit.Log
+	// AuditSHA256 has the record tell the hash of each whole file.
+	AuditSHA256 bool
+	// CHMOD says what SITE CHMOD does; see CHMODPolicy.
+	CHMOD CHMODPolicy
 	// ASCII says what TYPE A does; see ASCIIPolicy.
 	ASCII ASCIIPolicy
 }
@@ -73,7 +81,7 @@ type PassiveOptions struct {
 	PublicHost string
 }
 
-// Limits bound what a silent client can hold.
+// Limits bound what clients can hold.
 type Limits struct {
 	// IdleTimeout ends a session without a command or a transfer. 5 minutes by default.
 	IdleTimeout time.Duration
@@ -81,6 +89,13 @@ type Limits struct {
 	DataStallTimeout time.Duration
 	// LoginTimeout ends a session that has not logged in. 30 seconds by default.
 	LoginTimeout time.Duration
+
+	// Connections are those at once, in all and from one address (one /64 of IPv6). 0 is no bound.
+	Connections, ConnectionsPerAddress int
+	// Bans say when wrong logins are too many; the zero value is never.
+	Bans limits.BanPolicy
+	// Upload and Download are bytes per second of all transfers together. 0 is no bound.
+	Upload, Download int64
 }
 
 // Tuning is for lines that the defaults do not suit.
@@ -121,4 +136,15 @@ const (
 	ASCIIConvert ASCIIPolicy = "convert"
 	// ASCIIBinary transfers bytes as they are, and SIZE and REST work.
 	ASCIIBinary ASCIIPolicy = "binary"
+)
+
+// CHMODPolicy says what SITE CHMOD does: no store keeps modes.
+type CHMODPolicy string
+
+// The policies; "" is CHMODIgnore.
+const (
+	// CHMODIgnore answers as if it had been done, for clients that give up otherwise.
+	CHMODIgnore CHMODPolicy = "ignore"
+	// CHMODRefuse tells the truth.
+	CHMODRefuse CHMODPolicy = "refuse"
 )

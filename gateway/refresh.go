@@ -1,6 +1,10 @@
 package gateway
 
-import "errors"
+import (
+	"errors"
+	"maps"
+	"slices"
+)
 
 var errRevoked = errors.New("the user may not be here any more")
 
@@ -8,15 +12,16 @@ var errRevoked = errors.New("the user may not be here any more")
 // passed. A session whose user may not be here any more ends, with its transfer; others have their new
 // permissions and limits from the next command on.
 func (s *Server) Refresh() {
-	s.mu.Lock()
-	open := make([]*Session, 0, len(s.sessions))
-	for session := range s.sessions {
-		open = append(open, session)
-	}
-	s.mu.Unlock()
-	for _, session := range open {
+	for _, session := range s.open() {
 		session.refresh()
 	}
+}
+
+// open are the sessions that there are.
+func (s *Server) open() []*Session {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Collect(maps.Keys(s.sessions))
 }
 
 func (s *Session) refresh() {

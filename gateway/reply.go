@@ -6,6 +6,7 @@ import (
 	"os"
 
 	"github.com/sluice-ftp/sluice/backends"
+	"github.com/sluice-ftp/sluice/limits"
 )
 
 const textInternal = "Internal error; the operator's log has the cause"
@@ -18,6 +19,8 @@ const (
 	after                // after it: the same may work another time
 )
 
+const textDenied = "Permission denied"
+
 // storeReplies tells the cause of a failure, not the verb. The texts are fixed: what a store says
 // may name buckets, addresses and paths, and goes to the log.
 var storeReplies = map[backends.Kind]struct {
@@ -26,7 +29,7 @@ var storeReplies = map[backends.Kind]struct {
 }{
 	backends.NotExist:      {550, 451, "No such file or folder"},
 	backends.Exist:         {550, 553, "That name is taken"},
-	backends.Permission:    {550, 451, "Permission denied"},
+	backends.Permission:    {550, 451, textDenied},
 	backends.IsDir:         {550, 451, "That is a folder"},
 	backends.NotDir:        {550, 451, "That is not a folder"},
 	backends.NotEmpty:      {550, 451, "The folder is not empty"},
@@ -54,6 +57,8 @@ var failures = []struct {
 	{errShutdown, Reply{Code: 426, Text: "The server is shutting down; nothing was published"}},
 	{errControlLost, Reply{Code: 426, Text: "The control connection is gone; nothing was published"}},
 	{errUnproven, Reply{Code: 522, Text: "Uploads need a protected data connection: send PBSZ 0 and PROT P"}},
+	{limits.ErrQuotaFiles, Reply{Code: 552, Text: "More files than the quota; delete some first"}},
+	{limits.ErrQuota, Reply{Code: 552, Text: "Over the quota; delete something first"}},
 	{errRevoked, Reply{Code: 426, Text: "This user may not be here any more; nothing was published"}},
 	{errNotResumed, Reply{Code: 522, Text: "Data connections have to resume the TLS session of the control connection"}},
 	{errHandshake, Reply{Code: 522, Text: "TLS could not be agreed on for the data connection"}},

@@ -18,6 +18,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/sluice-ftp/sluice/limits"
 )
 
 // abandonTimeout is how long Shutdown waits for sessions that it has cut off.
@@ -34,6 +36,8 @@ type Server struct {
 	dataTLS    *tls.Config
 	ports      *portRange
 	public     *publicHost
+	bounds     *bounds
+	counting   counting
 	buffers    sync.Pool // *[]byte of Tuning.BufferSize
 	lines      sync.Pool // *[]byte of lineBuffer, for listings
 	records    sync.Pool // *[]byte of recordBuffer, for TLS records on their way out
@@ -52,10 +56,12 @@ func New(o Options) (*Server, error) {
 	}
 	s := &Server{
 		opts:      o,
-		filters:   filters{audit{}, policy{}, verbs{}},
+		filters:   filters{protocol{}, policy{}, verbs{}},
 		commands:  verbTable(),
 		ports:     newPortRange(o.Passive),
 		public:    &publicHost{name: o.Passive.PublicHost},
+		bounds:    newBounds(o.Limits),
+		counting:  counting{running: map[string]chan struct{}{}},
 		listeners: map[net.Listener]struct{}{},
 		sessions:  map[*Session]struct{}{},
 		idle:      make(chan struct{}),
@@ -145,6 +151,7 @@ func (s *Server) welcome(conn net.Conn, implicit bool) {
 	session := newSession(s, conn, implicit)
 	if why := s.admit(session); why != nil {
 		session.log.Info("connection refused", "err", why.Error())
+		session.refused(why, 421)
 		if text := refusals[why]; text != "" && !implicit { // who expects TLS is told nothing in clear
 			session.control.farewell(Reply{Code: 421, Text: text})
 		}
@@ -174,6 +181,10 @@ var errNetwork = errors.New("the address may not connect")
 var refusals = map[error]string{
 	errShutdown: "The server is shutting down; reconnect in a moment",
 	errNetwork:  "Connections from your address are not allowed",
+	errBanned:   "Too many wrong logins from your address; try again later",
+
+	limits.ErrTotal:   "Too many connections; try again later",
+	limits.ErrAddress: "Too many connections from your address; close one first",
 }
 
 // admit takes a session in, or says why not.
@@ -185,6 +196,9 @@ func (s *Server) admit(session *Session) error {
 	defer s.mu.Unlock()
 	if s.draining {
 		return errShutdown
+	}
+	if err := s.bounds.take(session); err != nil {
+		return err
 	}
 	s.sessions[session] = struct{}{}
 	return nil
@@ -202,6 +216,9 @@ func (s *Server) finished(session *Session) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.sessions, session)
+	for _, leave := range session.leave {
+		leave()
+	}
 	s.checkIdle()
 }
 

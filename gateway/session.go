@@ -15,6 +15,7 @@ import (
 
 	ftpserver "github.com/fclairamb/ftpserverlib"
 
+	"github.com/sluice-ftp/sluice/audit"
 	"github.com/sluice-ftp/sluice/auth"
 )
 
@@ -56,6 +57,8 @@ type Session struct {
 	expected   int64 // ALLO; -1: none
 	epsvAll    bool
 	renaming   bool // RNFR was the last command
+	renameFrom string
+	software   string // what the client says that it is
 	facts      factSet
 	hash       hashAlgorithm
 	byteRange  byteRange
@@ -63,6 +66,10 @@ type Session struct {
 
 	// current is account for other goroutines, and next what it is to become, see refresh.
 	current, next atomic.Pointer[auth.User]
+
+	// leave gives back what the connection takes, leaveUser what the user does.
+	leave     []func()
+	leaveUser func()
 
 	mu   sync.Mutex
 	data *dataListener // of the last PASV, EPSV, PORT or EPRT
@@ -124,6 +131,14 @@ func (s *Session) abandon(why error) {
 	s.control.kick()
 }
 
+// exit takes the session out of those of its user.
+func (s *Session) exit() {
+	if s.leaveUser != nil {
+		s.leaveUser()
+		s.leaveUser = nil
+	}
+}
+
 // hold and release bracket a part of the session; the last release is its end.
 func (s *Session) hold() {
 	s.mu.Lock()
@@ -156,6 +171,12 @@ func (s *Session) ClientConnected(cc ftpserver.ClientContext) (string, error) {
 func (s *Session) ClientDisconnected(ftpserver.ClientContext) {
 	s.cancel(errControlLost)
 	s.closeData()
+	s.exit()
+	if s.account != nil {
+		e := s.event(audit.Logout)
+		e.Seconds = time.Since(s.start).Seconds()
+		s.server.opts.Audit.Write(e)
+	}
 	s.log.Info("session end", "user", s.name, "duration_ms", time.Since(s.start).Milliseconds())
 	s.release()
 }

@@ -4,11 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"sync/atomic"
 	"time"
 
 	ftpserver "github.com/fclairamb/ftpserverlib"
+
+	"github.com/sluice-ftp/sluice/auth"
+	"github.com/sluice-ftp/sluice/limits"
 )
 
 // transfer is a command that moves data, with a copy of what the session had agreed on when it came.
@@ -33,6 +37,15 @@ type transfer struct {
 	expected int64        // ALLO; -1: none
 	list     *listRequest // of a listing
 
+	limits auth.Limits
+	mounts []mount
+	slow   *limits.Transfer // nil: as fast as it goes
+
+	// For the record: which object in which backend it is, and the hash if all of it was moved.
+	backend, version string
+	sum              hash.Hash
+	whole            bool
+
 	moved atomic.Int64 // bytes of payload so far, for STAT
 
 	resumable atomic.Bool  // an upload that is kept when it breaks off
@@ -46,6 +59,7 @@ func (s *Session) begin(c *Command, p string) *transfer {
 		session: s, user: s.name, verb: c.Verb, path: p, start: time.Now(), private: s.private,
 		ascii:   s.ascii && s.server.opts.ASCII == ASCIIConvert,
 		deflate: s.deflate, rest: s.rest, expected: s.expected,
+		limits: s.account.Limits, mounts: s.mounts,
 	}
 	s.rest, s.expected = 0, -1
 	s.hold() // released by end: the library calls GetHandle for each of these
@@ -127,6 +141,9 @@ func (t *transfer) end() {
 	t.cancel(nil)
 	if t.free != nil {
 		t.free()
+	}
+	if t.slow != nil {
+		t.slow.Done()
 	}
 	t.session.release()
 }

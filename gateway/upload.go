@@ -11,6 +11,7 @@ import (
 
 	"github.com/sluice-ftp/sluice/auth"
 	"github.com/sluice-ftp/sluice/backends"
+	"github.com/sluice-ftp/sluice/limits"
 )
 
 // aliveWait is how long the end of an upload in clear is doubted. When a client dies, the ends of
@@ -33,6 +34,9 @@ type upload struct {
 	handle
 	target
 	options backends.PutOptions
+	// room is what is reserved in a quota, nil without one: reserved bytes, for those that have arrived.
+	room              *limits.Reservation
+	reserved, arrived int64
 }
 
 func (t *transfer) openUpload() (ftpserver.FileTransfer, error) {
@@ -44,10 +48,27 @@ func (t *transfer) openUpload() (ftpserver.FileTransfer, error) {
 		return nil, err
 	}
 	u := &upload{handle: handle{t}, target: dst}
-	if err := u.prepare(); err != nil {
+	t.backend = dst.Backend
+	err = u.prepare()
+	if err == nil {
+		err = u.bound()
+	}
+	if err == nil {
+		err = u.reserve()
+	}
+	if err != nil {
 		return nil, err
 	}
 	return u, nil
+}
+
+// bound holds the upload to the largest file that the user may store.
+func (u *upload) bound() error {
+	u.options.MaxSize = u.limits.UploadSize
+	if most := u.options.MaxSize; most > 0 && (u.expected > most || u.options.Offset > most) {
+		return &backends.Error{Op: "put", Key: u.key, Kind: backends.TooLarge}
+	}
+	return nil
 }
 
 // prepare checks what can be known before the first byte, with no call to the store for a user who
@@ -127,12 +148,16 @@ func (u *upload) ReadFrom(conn io.Reader) (n int64, err error) {
 	if err != nil {
 		return 0, u.fail(err)
 	}
-	src := &source{transfer: u.transfer, r: u.wrapRead(&incoming{conn: c}), base: u.options.Offset}
+	src := &source{transfer: u.transfer, r: u.wrapRead(&incoming{conn: c}), base: u.options.Offset, grow: u.grow}
+	u.shape(limits.Up)
+	u.hashes(u.options.Offset)
 	u.resumable.Store(u.options.Resumable)
 	obj, err := u.adapter.Put(u.ctx, u.key, src, u.options)
+	u.settle(obj, err)
 	if err != nil {
 		u.kept.Store(obj.Size)
 	}
+	u.version, u.whole = obj.Version, err == nil && u.sum != nil
 	return u.moved.Load(), u.fail(err)
 }
 
@@ -154,12 +179,22 @@ type source struct {
 	r    io.Reader
 	base int64 // bytes of the object that were there before
 	wire int64
+	grow func(n int64) error
 }
 
 func (s *source) Read(p []byte) (int, error) {
 	n, err := s.r.Read(p)
 	s.wire += int64(n)
 	s.moved.Add(int64(n))
+	if s.sum != nil {
+		s.sum.Write(p[:n])
+	}
+	if full := s.grow(int64(n)); full != nil {
+		return n, full
+	}
+	if slow := s.slowDown(n); slow != nil {
+		return n, slow
+	}
 	if s.announced() && s.wire > s.expected && s.base+s.wire > s.expected {
 		return n, errTooLong
 	}

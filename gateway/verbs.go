@@ -50,8 +50,8 @@ func verbTable() map[string]verb {
 		"MKD": {flags: needsArg, reply: made}, "XMKD": alias("MKD"),
 		"RMD": {flags: needsArg}, "XRMD": alias("RMD"),
 		"DELE": {flags: needsArg},
-		"RNFR": {flags: needsArg, reply: func(s *Session, _ Command, r Reply) Reply {
-			s.renaming = r.Code == 350
+		"RNFR": {flags: needsArg, reply: func(s *Session, c Command, r Reply) Reply {
+			s.renaming, s.renameFrom = r.Code == 350, s.abs(c.Arg)
 			return r
 		}},
 		"RNTO": {flags: needsArg},
@@ -98,7 +98,7 @@ func verbTable() map[string]verb {
 		"SITE": {flags: needsArg, run: (*Session).site},
 		"SYST": {flags: anytime | keepsRest},
 		"NOOP": {flags: anytime | keepsRest, run: say(200, "OK")},
-		"CLNT": {flags: anytime | needsArg | keepsRest},
+		"CLNT": {flags: anytime | needsArg | keepsRest, run: (*Session).clientSoftware},
 		"LANG": {flags: anytime, run: (*Session).language},
 		"HOST": {flags: anytime, run: say(502, "There are no virtual hosts here")},
 		"SMNT": {run: say(202, "There is nothing to mount")},

@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/sluice-ftp/sluice/audit"
 	"github.com/sluice-ftp/sluice/gateway"
 )
 
@@ -43,6 +44,10 @@ func newApp(ctx context.Context, c *config, log *slog.Logger) (*app, error) {
 	a := &app{log: log, resources: r, grace: time.Duration(c.ShutdownGrace)}
 	o := c.options()
 	o.Backends, o.Auth, o.Log, o.TLS.Certificates = r.backends, r.users, log, r.certs
+	if err := r.openAudit(c, log); err != nil {
+		return nil, errors.Join(err, r.Close())
+	}
+	o.Audit = r.audit
 	o.TLS.ClientCertificates = r.users.WithCertificates
 	if a.server, err = gateway.New(o); err != nil {
 		return nil, errors.Join(err, r.Close())
@@ -51,6 +56,7 @@ func newApp(ctx context.Context, c *config, log *slog.Logger) (*app, error) {
 		return nil, errors.Join(err, r.Close())
 	}
 	r.announce(c, log)
+	r.audit.Write(audit.Event{Event: audit.Operator, Detail: "start"})
 	return a, nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/sluice-ftp/sluice/auth"
 	"github.com/sluice-ftp/sluice/gateway"
+	"github.com/sluice-ftp/sluice/limits"
 	"github.com/sluice-ftp/sluice/yamlfile"
 )
 
@@ -21,6 +23,8 @@ type config struct {
 	TLS            tlsConfig               `yaml:"tls"`
 	MemoryBudget   size                    `yaml:"memory_budget"`
 	Limits         limitsConfig            `yaml:"limits"`
+	Bans           bansConfig              `yaml:"bans"`
+	Site           siteConfig              `yaml:"site"`
 	Tuning         tuningConfig            `yaml:"tuning"`
 	TransferEOF    gateway.EOFPolicy       `yaml:"transfer_eof"`
 	ASCII          gateway.ASCIIPolicy     `yaml:"ascii"`
@@ -30,6 +34,7 @@ type config struct {
 	DeniedCommands []string                `yaml:"denied_commands"`
 	ShutdownGrace  duration                `yaml:"shutdown_grace"`
 	Log            logConfig               `yaml:"log"`
+	AuditLog       auditConfig             `yaml:"audit_log"`
 	Backends       map[string]yamlfile.Raw `yaml:"backends"`
 	UsersFile      string                  `yaml:"users_file"`
 
@@ -67,6 +72,20 @@ type (
 		IdleTimeout      duration `yaml:"idle_timeout"`
 		DataStallTimeout duration `yaml:"data_stall_timeout"`
 		LoginTimeout     duration `yaml:"login_timeout"`
+		Connections      int      `yaml:"connections"`
+		PerIP            int      `yaml:"connections_per_ip"`
+		Upload           size     `yaml:"upload"`
+		Download         size     `yaml:"download"`
+	}
+	bansConfig struct {
+		Failures int            `yaml:"failures"`
+		Window   duration       `yaml:"window"`
+		Ban      duration       `yaml:"ban"`
+		MaxBan   duration       `yaml:"max_ban"`
+		Never    []auth.Network `yaml:"never"`
+	}
+	siteConfig struct {
+		CHMOD gateway.CHMODPolicy `yaml:"chmod"`
 	}
 	tuningConfig struct {
 		BufferSize size `yaml:"buffer_size"`
@@ -77,6 +96,11 @@ type (
 	logConfig struct {
 		Level  string `yaml:"level"`
 		Format string `yaml:"format"`
+	}
+	auditConfig struct {
+		Path     string `yaml:"path"`
+		Required bool   `yaml:"required"`
+		SHA256   bool   `yaml:"sha256"`
 	}
 )
 
@@ -91,12 +115,29 @@ func defaultConfig() *config {
 			DataStallTimeout: duration(2 * time.Minute),
 			LoginTimeout:     duration(30 * time.Second),
 		},
+		Bans: bansConfig{
+			Failures: 10, Window: duration(10 * time.Minute), Ban: duration(10 * time.Minute), MaxBan: duration(24 * time.Hour),
+			Never: privateNetworks(),
+		},
+		Site:          siteConfig{CHMOD: gateway.CHMODIgnore},
 		Tuning:        tuningConfig{BufferSize: 256 << 10, TCPNoDelay: true},
 		ASCII:         gateway.ASCIIConvert,
 		ShutdownGrace: duration(time.Minute),
 		Log:           logConfig{Level: "info", Format: "text"},
 		stores:        map[string]store{},
 	}
+}
+
+// privateNetworks are those in which many partners may come from one address, that of a load balancer or
+// of a node: RFC 1918, RFC 6598, RFC 4193 and this machine.
+func privateNetworks() []auth.Network {
+	var all []auth.Network
+	for _, p := range []string{
+		"127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "::1/128", "fc00::/7",
+	} {
+		all = append(all, auth.Network(netip.MustParsePrefix(p)))
+	}
+	return all
 }
 
 // loadConfig reads the file at path. All that is wrong with it is returned as yamlfile.Problems; the
@@ -141,7 +182,15 @@ func (c *config) options() gateway.Options {
 			IdleTimeout:      time.Duration(c.Limits.IdleTimeout),
 			DataStallTimeout: time.Duration(c.Limits.DataStallTimeout),
 			LoginTimeout:     time.Duration(c.Limits.LoginTimeout),
+			Connections:      c.Limits.Connections, ConnectionsPerAddress: c.Limits.PerIP,
+			Upload: int64(c.Limits.Upload), Download: int64(c.Limits.Download),
+			Bans: limits.BanPolicy{
+				Failures: c.Bans.Failures, Window: time.Duration(c.Bans.Window), Ban: time.Duration(c.Bans.Ban),
+				MaxBan: time.Duration(c.Bans.MaxBan), Never: auth.Prefixes(c.Bans.Never),
+			},
 		},
+		CHMOD:       c.Site.CHMOD,
+		AuditSHA256: c.AuditLog.SHA256,
 		Tuning: gateway.Tuning{
 			BufferSize:    int(c.Tuning.BufferSize),
 			Delay:         !c.Tuning.TCPNoDelay,

@@ -2,14 +2,18 @@ package main
 
 import (
 	"errors"
+	"net/netip"
 	"os"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/sluice-ftp/sluice/auth"
 	"github.com/sluice-ftp/sluice/gateway"
+	"github.com/sluice-ftp/sluice/limits"
 	"github.com/sluice-ftp/sluice/yamlfile"
 )
 
@@ -28,19 +32,27 @@ const certs = "cert_file: c.pem, key_file: k.pem"
 
 var pairFields = cmp.AllowUnexported(keyPairAt{})
 
+var comparePrefixes = cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })
+
 func TestConfigMinimal(t *testing.T) {
 	c, err := parseConfig("/etc/sluice/sluice.yaml", []byte("tls: {"+certs+"}"+rest), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := gateway.Options{
-		TLS:     gateway.TLSOptions{Mode: gateway.TLSRequired, MinVersion: 0x0303},
+		TLS:     gateway.TLSOptions{Mode: gateway.TLSRequired, MinVersion: 0x0303, Reuse: auth.ReusePrefer},
 		Passive: gateway.PassiveOptions{FirstPort: 20000, LastPort: 20099},
-		Limits:  gateway.Limits{IdleTimeout: 5 * time.Minute, DataStallTimeout: 2 * time.Minute, LoginTimeout: 30 * time.Second},
-		Tuning:  gateway.Tuning{BufferSize: 256 << 10},
-		ASCII:   gateway.ASCIIConvert,
+		Limits: gateway.Limits{
+			IdleTimeout: 5 * time.Minute, DataStallTimeout: 2 * time.Minute, LoginTimeout: 30 * time.Second,
+			Bans: limits.BanPolicy{
+				Failures: 10, Window: 10 * time.Minute, Ban: 10 * time.Minute, MaxBan: 24 * time.Hour,
+				Never: auth.Prefixes(privateNetworks()),
+			},
+		},
+		Tuning: gateway.Tuning{BufferSize: 256 << 10},
+		ASCII:  gateway.ASCIIConvert, CHMOD: gateway.CHMODIgnore,
 	}
-	if diff := cmp.Diff(want, c.options()); diff != "" {
+	if diff := cmp.Diff(want, c.options(), cmpopts.EquateEmpty(), comparePrefixes); diff != "" {
 		t.Error(diff)
 	}
 	if diff := cmp.Diff(listenConfig{":2121", ":2990"}, c.Listen); diff != "" {
@@ -64,7 +76,16 @@ tls:
   key_file: k.pem
   certificates: [{cert_file: rsa.pem, key_file: rsa.key}]
   min_version: 1.3
-limits: {idle_timeout: 1h30m, data_stall_timeout: 90s, login_timeout: 1s}
+  session_reuse: require
+  client_ca_file: ca.pem
+  client_crl_file: /crl.pem
+allow_from: [192.0.2.0/24, "2001:db8::1"]
+deny_from: [192.0.2.7]
+denied_commands: [site, MFMT]
+bans: {failures: 3, window: 1m, ban: 2m, max_ban: 3m, never: []}
+site: {chmod: refuse}
+limits:
+  {idle_timeout: 1h30m, data_stall_timeout: 90s, login_timeout: 1s, connections: 7, connections_per_ip: 5, upload: 1MiB, download: 2MiB}
 tuning: {buffer_size: 1MiB, tcp_nodelay: false, so_rcvbuf: 4 MiB, so_sndbuf: 65536}
 transfer_eof: off
 ascii: binary
@@ -82,9 +103,17 @@ users_file: /users.yaml
 		t.Fatal(err)
 	}
 	want := gateway.Options{
-		TLS:     gateway.TLSOptions{Mode: gateway.TLSOptional, MinVersion: 0x0304},
+		TLS:     gateway.TLSOptions{Mode: gateway.TLSOptional, MinVersion: 0x0304, Reuse: auth.ReuseRequire},
 		Passive: gateway.PassiveOptions{FirstPort: 30000, LastPort: 30000, PublicHost: "203.0.113.7"},
-		Limits:  gateway.Limits{IdleTimeout: 90 * time.Minute, DataStallTimeout: 90 * time.Second, LoginTimeout: time.Second},
+		Limits: gateway.Limits{
+			IdleTimeout: 90 * time.Minute, DataStallTimeout: 90 * time.Second, LoginTimeout: time.Second,
+			Connections: 7, ConnectionsPerAddress: 5, Upload: 1 << 20, Download: 2 << 20,
+			Bans: limits.BanPolicy{Failures: 3, Window: time.Minute, Ban: 2 * time.Minute, MaxBan: 3 * time.Minute},
+		},
+		AllowFrom:      []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("2001:db8::1/128")},
+		DenyFrom:       []netip.Prefix{netip.MustParsePrefix("192.0.2.7/32")},
+		DeniedCommands: []string{"SITE", "MFMT"},
+		CHMOD:          gateway.CHMODRefuse,
 		Tuning: gateway.Tuning{
 			BufferSize: 1 << 20, Delay: true, ReceiveBuffer: 4 << 20, SendBuffer: 64 << 10,
 		},
@@ -92,8 +121,11 @@ users_file: /users.yaml
 		ASCII:       gateway.ASCIIBinary,
 		ActiveMode:  true,
 	}
-	if diff := cmp.Diff(want, c.options()); diff != "" {
+	if diff := cmp.Diff(want, c.options(), cmpopts.EquateEmpty(), comparePrefixes); diff != "" {
 		t.Error(diff)
+	}
+	if c.TLS.ClientCA != "ca.pem" || c.TLS.ClientCRL != "/crl.pem" {
+		t.Error(c.TLS.ClientCA, c.TLS.ClientCRL)
 	}
 	if diff := cmp.Diff([]keyPairAt{
 		{"tls", gateway.KeyPair{CertFile: "/abs/c.pem", KeyFile: "k.pem"}},
@@ -118,8 +150,8 @@ func TestConfigProblems(t *testing.T) {
 		"empty": {"", `F:1:1: tls.cert_file: missing, and key_file too; name the PEM files of a certificate and its key
 F:1:1: backends: missing; there has to be one, like disk: {type: local, root: ./data}
 F:1:1: users_file: missing; name the file with the users, like users.yaml`},
-		"key of a later version": {tlsOK + "audit_log: {path: a}\nlimits: {connections: 5}" + rest, `F:2:1: audit_log: unknown key; known here are listen, passive, tls, memory_budget, limits, tuning, transfer_eof, ascii, active_mode, allow_from, deny_from, denied_commands, shutdown_grace, log, backends, users_file
-F:3:10: limits.connections: unknown key; known here are idle_timeout, data_stall_timeout, login_timeout`},
+		"key of a later version": {tlsOK + "metrics: {path: a}\nlimits: {queue: 5}" + rest, `F:2:1: metrics: unknown key; known here are listen, passive, tls, memory_budget, limits, bans, site, tuning, transfer_eof, ascii, active_mode, allow_from, deny_from, denied_commands, shutdown_grace, log, audit_log, backends, users_file
+F:3:10: limits.queue: unknown key; known here are idle_timeout, data_stall_timeout, login_timeout, connections, connections_per_ip, upload, download`},
 		"little memory": {tlsOK + "memory_budget: 1MiB" + rest, `F:2:16: memory_budget: 1MiB is not within 16MiB and 16GiB; 0 is a quarter of the memory limit`},
 		"no listener":   {tlsOK + "listen: {ftp: '', ftps: ''}" + rest, `F:2:10: listen: nothing to listen on; give ftp or ftps an address, like :2121`},
 		"addresses": {tlsOK + "listen: {ftp: '2121', ftps: ':ftps'}" + rest, `F:2:15: listen.ftp: "2121" is not an address; write it like :2121 or 127.0.0.1:2121

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sluice-ftp/sluice/audit"
 	"github.com/sluice-ftp/sluice/auth"
 	"github.com/sluice-ftp/sluice/backends"
 	"github.com/sluice-ftp/sluice/backends/pages"
@@ -25,6 +26,8 @@ type resources struct {
 	users    *auth.File
 	// memory is what transfers into and out of remote stores share.
 	memory *pages.Budget
+	// audit is the record; nil is none.
+	audit *audit.Log
 	// certs is nil when there is no TLS.
 	certs *gateway.Certificates
 	// sources are the files among them that are read again when they change.
@@ -54,9 +57,40 @@ func (r *resources) announce(c *config, log *slog.Logger) {
 	}
 }
 
-// Close closes the backends.
+// openAudit begins the record. SIGHUP opens its file anew, for who rotates it.
+func (r *resources) openAudit(c *config, log *slog.Logger) error {
+	if c.AuditLog.Path == "" {
+		return nil
+	}
+	var err error
+	r.audit, err = audit.Open(audit.Options{Path: c.AuditLog.Path, Required: c.AuditLog.Required, Log: log.With("what", "audit log")})
+	if err != nil {
+		return c.fault("audit_log.path", err, "")
+	}
+	s := newSource("audit log")
+	s.reload = r.audit.Reopen
+	s.report = func(log *slog.Logger) {
+		r.audit.Write(audit.Event{Event: audit.Operator, Detail: "reload"})
+		log.Info("opened anew")
+	}
+	r.sources = append(r.sources, s)
+	return nil
+}
+
+// recordGrace is how long the end waits for the record to be written.
+const recordGrace = 5 * time.Second
+
+// Close closes the record and the backends.
 func (r *resources) Close() error {
 	var errs []error
+	if r.audit != nil {
+		r.audit.Write(audit.Event{Event: audit.Operator, Detail: "stop"})
+		ctx, cancel := context.WithTimeout(context.Background(), recordGrace)
+		defer cancel()
+		if err := r.audit.Close(ctx); err != nil {
+			errs = append(errs, err)
+		}
+	}
 	for name, b := range r.backends {
 		if err := b.Close(); err != nil {
 			errs = append(errs, fmt.Errorf("backend %q: %w", name, err))

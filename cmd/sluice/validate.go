@@ -41,6 +41,7 @@ func (v validator) config(c *config) {
 	}
 	oneOf(v, "transfer_eof", c.TransferEOF, gateway.EOFDefault, gateway.EOFStrict, gateway.EOFAlive, gateway.EOFOff)
 	oneOf(v, "ascii", c.ASCII, gateway.ASCIIConvert, gateway.ASCIIBinary)
+	oneOf(v, "site.chmod", c.Site.CHMOD, gateway.CHMODIgnore, gateway.CHMODRefuse)
 	oneOf(v, "log.level", c.Log.Level, "debug", "info", "warn", "error")
 	oneOf(v, "log.format", c.Log.Format, "text", "json")
 	for i, verb := range c.DeniedCommands {
@@ -48,6 +49,12 @@ func (v validator) config(c *config) {
 		if err := knownCommand(c.DeniedCommands[i]); err != nil {
 			v.problem(fmt.Sprintf("denied_commands[%d]", i), "%v", err)
 		}
+	}
+	if c.AuditLog.Path == "" && (c.AuditLog.Required || c.AuditLog.SHA256) {
+		v.problem("audit_log.path", "missing; name the file of the record, or - for standard output")
+	}
+	if c.AuditLog.Path != "-" {
+		c.AuditLog.Path = v.path(c.AuditLog.Path)
 	}
 	v.backends(c)
 	if c.UsersFile == "" {
@@ -192,7 +199,22 @@ func (v validator) limits(c *config) {
 	v.between("limits.idle_timeout", c.Limits.IdleTimeout, time.Second, 24*time.Hour)
 	v.between("limits.data_stall_timeout", c.Limits.DataStallTimeout, time.Second, 24*time.Hour)
 	v.between("limits.login_timeout", c.Limits.LoginTimeout, time.Second, 24*time.Hour)
+	v.bans(c.Bans)
+	for key, n := range map[string]int{"connections": c.Limits.Connections, "connections_per_ip": c.Limits.PerIP} {
+		if n < 0 {
+			v.problem("limits."+key, "%d is below 0; 0 is no bound", n)
+		}
+	}
 	v.between("shutdown_grace", c.ShutdownGrace, 0, 24*time.Hour)
+}
+
+func (v validator) bans(c bansConfig) {
+	if c.Failures < 0 {
+		v.problem("bans.failures", "%d is below 0; 0 never bans", c.Failures)
+	}
+	v.between("bans.window", c.Window, time.Second, 24*time.Hour)
+	v.between("bans.ban", c.Ban, time.Second, 24*time.Hour)
+	v.between("bans.max_ban", c.MaxBan, time.Duration(c.Ban), 365*24*time.Hour)
 }
 
 func (v validator) between(key string, d duration, least, most time.Duration) {
