@@ -2,8 +2,10 @@ package auth_test
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"unicode"
@@ -281,5 +283,40 @@ func checkMounts(t *testing.T, u *auth.User) {
 			t.Errorf("%q: prefix %q", u.Name, m.Prefix)
 		}
 		seen[m.Path] = true
+	}
+}
+
+// manyUsers is a file of n of them.
+func manyUsers(n int) string {
+	var b strings.Builder
+	b.WriteString("groups:\n  - {name: all, mounts: [{path: /, backend: disk, prefix: \"{user}\", permissions: [list, read, write]}]}\nusers:\n")
+	for i := range n {
+		fmt.Fprintf(&b, "  - {name: user%d, group: all, password_hash: \"%s\"}\n", i, argon)
+	}
+	return b.String()
+}
+
+func BenchmarkLoad10000Users(b *testing.B) {
+	path := filepath.Join(b.TempDir(), "users.yaml")
+	write(b, path, manyUsers(10_000))
+	var before, after runtime.MemStats
+	for b.Loop() {
+		runtime.GC()
+		runtime.ReadMemStats(&before)
+		f, err := auth.OpenFile(path, auth.Rules{})
+		if err != nil {
+			b.Fatal(err)
+		}
+		runtime.GC()
+		runtime.ReadMemStats(&after)
+		runtime.KeepAlive(f)
+	}
+	b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/1e6, "MB-held")
+}
+
+func BenchmarkRememberedLogin(b *testing.B) {
+	f, _ := open(b, manyUsers(100))
+	for b.Loop() {
+		login(b, f, "user50", "secret")
 	}
 }
