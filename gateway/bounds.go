@@ -94,3 +94,9 @@ func (t *transfer) slowDown(n int) error {
 	}
 	return nil
 }
+
+// Bans are the addresses and users that are banned now.
+func (s *Server) Bans() []limits.Ban { return s.bounds.bans.List() }
+
+// Unban lifts the ban of a subject as Bans has it, and reports whether there was one.
+func (s *Server) Unban(subject string) bool { return s.bounds.bans.Remove(subject) }

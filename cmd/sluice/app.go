@@ -23,6 +23,7 @@ type app struct {
 	resources *resources
 	listeners []listener
 	server    server
+	admin     *admin // nil without a socket
 	grace     time.Duration
 }
 
@@ -32,6 +33,7 @@ type server interface {
 	Shutdown(ctx context.Context) error
 	Sessions() int
 	Refresh()
+	bans
 }
 
 // newApp opens everything that c names. The caller has to Close it.
@@ -55,6 +57,11 @@ func newApp(ctx context.Context, c *config, log *slog.Logger) (*app, error) {
 	if a.listeners, err = listen(ctx, c.Listen); err != nil {
 		return nil, errors.Join(err, r.Close())
 	}
+	if c.AdminSocket != "" {
+		if a.admin, err = listenAdmin(ctx, c.AdminSocket, a.server, r.audit); err != nil {
+			return nil, errors.Join(c.fault("admin_socket", err, ""), a.Close())
+		}
+	}
 	r.announce(c, log)
 	r.audit.Write(audit.Event{Event: audit.Operator, Detail: "start"})
 	return a, nil
@@ -63,7 +70,7 @@ func newApp(ctx context.Context, c *config, log *slog.Logger) (*app, error) {
 // Close frees what newApp opened.
 func (a *app) Close() error {
 	closeAll(a.listeners)
-	return a.resources.Close()
+	return errors.Join(a.admin.Close(), a.resources.Close())
 }
 
 // run serves until ctx ends or a signal asks for the end, and lets running transfers finish as long

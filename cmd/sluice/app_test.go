@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"github.com/sluice-ftp/sluice/limits"
 )
 
 // fakeServer serves until it is shut down, and then as long as busy is open.
@@ -33,8 +35,10 @@ func (s *fakeServer) Serve(net.Listener, bool) error {
 	return nil
 }
 
-func (s *fakeServer) Sessions() int { return 0 }
-func (s *fakeServer) Refresh()      {}
+func (s *fakeServer) Sessions() int      { return 0 }
+func (s *fakeServer) Refresh()           {}
+func (s *fakeServer) Bans() []limits.Ban { return nil }
+func (s *fakeServer) Unban(string) bool  { return false }
 
 func (s *fakeServer) Shutdown(ctx context.Context) error {
 	close(s.down)

@@ -35,6 +35,7 @@ type config struct {
 	ShutdownGrace  duration                `yaml:"shutdown_grace"`
 	Log            logConfig               `yaml:"log"`
 	AuditLog       auditConfig             `yaml:"audit_log"`
+	AdminSocket    string                  `yaml:"admin_socket"`
 	Backends       map[string]yamlfile.Raw `yaml:"backends"`
 	UsersFile      string                  `yaml:"users_file"`
 

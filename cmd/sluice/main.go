@@ -13,6 +13,7 @@ import (
 	"context"
 	"io"
 	"os"
+	_ "time/tzdata" // time_zone, also where the system has no zones
 )
 
 func main() { os.Exit(run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }

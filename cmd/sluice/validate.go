@@ -53,6 +53,10 @@ func (v validator) config(c *config) {
 	if c.AuditLog.Path == "" && (c.AuditLog.Required || c.AuditLog.SHA256) {
 		v.problem("audit_log.path", "missing; name the file of the record, or - for standard output")
 	}
+	c.AdminSocket = v.path(c.AdminSocket)
+	if len(c.AdminSocket) > maxSocketPath {
+		v.problem("admin_socket", "the path is longer than %d bytes; choose a shorter one", maxSocketPath)
+	}
 	if c.AuditLog.Path != "-" {
 		c.AuditLog.Path = v.path(c.AuditLog.Path)
 	}
@@ -62,6 +66,9 @@ func (v validator) config(c *config) {
 	}
 	c.UsersFile = v.path(c.UsersFile)
 }
+
+// maxSocketPath is what the address of a unix socket has room for on all systems.
+const maxSocketPath = 103
 
 func knownCommand(verb string) error {
 	if gateway.KnownCommand(verb) {

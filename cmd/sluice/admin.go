@@ -1,0 +1,105 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/http"
+	"os"
+	"syscall"
+	"time"
+
+	"github.com/sluice-ftp/sluice/audit"
+	"github.com/sluice-ftp/sluice/limits"
+)
+
+// admin answers the operator's commands on a socket of this machine. Who may open the socket may do
+// all of it: it is for the user alone that the gateway runs as.
+type admin struct {
+	listener net.Listener
+	http     *http.Server
+	done     chan error
+}
+
+// bans is what admin needs of a gateway.Server.
+type bans interface {
+	Bans() []limits.Ban
+	Unban(subject string) bool
+}
+
+const (
+	bansPath     = "/v1/bans"
+	adminTimeout = 5 * time.Second
+)
+
+// listenAdmin opens the socket at path and takes the place of one that a dead process left there.
+func listenAdmin(ctx context.Context, path string, b bans, record *audit.Log) (*admin, error) {
+	if err := removeDeadSocket(ctx, path); err != nil {
+		return nil, err
+	}
+	l, err := new(net.ListenConfig).Listen(ctx, "unix", path)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	a := &admin{listener: l, done: make(chan error, 1), http: &http.Server{
+		Handler: adminHandler(b, record), ReadTimeout: adminTimeout, WriteTimeout: adminTimeout,
+	}}
+	go func() { a.done <- a.http.Serve(l) }()
+	return a, nil
+}
+
+// removeDeadSocket removes a socket on which nobody listens any more.
+func removeDeadSocket(ctx context.Context, path string) error {
+	info, err := os.Lstat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil || info.Mode().Type() != fs.ModeSocket {
+		return errors.Join(err, fmt.Errorf("%s is there and no socket; remove it or choose another path", path))
+	}
+	conn, err := new(net.Dialer).DialContext(ctx, "unix", path)
+	if err == nil {
+		_ = conn.Close()
+		return fmt.Errorf("another gateway listens on %s; give each one its own admin_socket", path)
+	}
+	if errors.Is(err, syscall.ECONNREFUSED) {
+		return os.Remove(path)
+	}
+	return err
+}
+
+func adminHandler(b bans, record *audit.Log) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET "+bansPath, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(b.Bans()) // the operator has gone: nobody is left to tell
+	})
+	mux.HandleFunc("DELETE "+bansPath, func(w http.ResponseWriter, r *http.Request) {
+		subject := r.URL.Query().Get("subject")
+		if !b.Unban(subject) {
+			http.Error(w, "there is no ban of that", http.StatusNotFound)
+			return
+		}
+		record.Write(audit.Event{Event: audit.Operator, Detail: "ban lifted: " + subject})
+		w.WriteHeader(http.StatusNoContent)
+	})
+	return mux
+}
+
+// Close ends the socket and removes it.
+func (a *admin) Close() error {
+	if a == nil {
+		return nil
+	}
+	err := a.http.Close()
+	if served := <-a.done; !errors.Is(served, http.ErrServerClosed) {
+		err = errors.Join(err, served)
+	}
+	return err
+}
