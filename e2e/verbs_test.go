@@ -3,12 +3,14 @@ package e2e
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -53,6 +55,7 @@ var verbs = map[string]func(ts *testscript.TestScript, neg bool, args []string){
 	"sluice-start": sluiceStart,
 	"sluice-stop":  sluiceStop,
 	"sluice-term":  sluiceTerm,
+	"sluice-hup":   sluiceHup,
 	"sluice-kill":  sluiceKill,
 	"sluice-log":   sluiceLog,
 	"wait-file":    waitFile,
@@ -140,6 +143,28 @@ func sluiceStop(ts *testscript.TestScript, neg bool, _ []string) {
 	if neg != (err != nil) {
 		ts.Fatalf("sluice ended: %v", err)
 	}
+	wantNoSecrets(ts)
+}
+
+// wantNoSecrets looks for passwords and hashes in what the server has written, at its loudest.
+func wantNoSecrets(ts *testscript.TestScript) {
+	for _, name := range []string{"sluice.log", "audit.jsonl"} {
+		text, err := os.ReadFile(ts.MkAbs(name))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		ts.Check(err)
+		for _, secret := range []string{password, "$argon2id$", "$2y$"} {
+			if i := strings.Index(string(text), secret); i >= 0 {
+				ts.Fatalf("%s has a secret: %s", name, text[max(0, i-200):min(len(text), i+100)])
+			}
+		}
+	}
+}
+
+// sluice-hup sends SIGHUP.
+func sluiceHup(ts *testscript.TestScript, _ bool, _ []string) {
+	ts.Check(syscall.Kill(running(ts).PID(), syscall.SIGHUP))
 }
 
 // sluice-term sends SIGTERM and does not wait.

@@ -116,15 +116,12 @@ type outgoing struct {
 }
 
 func (o *outgoing) Write(p []byte) (int, error) {
-	if err := o.slowDown(len(p)); err != nil {
-		return 0, err
-	}
 	n, err := o.conn.Write(p)
 	o.moved.Add(int64(n))
 	if err != nil {
-		err = fmt.Errorf("%w: %w", errDataBroken, err)
+		return n, fmt.Errorf("%w: %w", errDataBroken, err)
 	}
-	return n, err
+	return n, o.slowDown(n)
 }
 
 func (o *outgoing) Close() error { return nil }

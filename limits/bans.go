@@ -26,7 +26,8 @@ type BanPolicy struct {
 	// password can therefore ban no name but the one that it uses.
 	Never []netip.Prefix
 	// Subjects is how many addresses and users are remembered, and of how many users the addresses
-	// that they log in from; 0 is 100,000. One takes about 300 bytes, and 16 for each of its failures.
+	// that they log in from; 0 is 100,000. One takes about 300 bytes, its name, and 30 for each of its
+	// failures; the addresses of a user take 400.
 	Subjects int
 	// Clock must never go back; nil is the monotonic clock.
 	Clock func() time.Time

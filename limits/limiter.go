@@ -24,7 +24,7 @@ type limiter struct {
 	// turn is held by the first of the queue. The others are blocked in sending to it, and the runtime
 	// lets them through in the order in which they came.
 	turn chan struct{}
-	// changed wakes the first of the queue.
+	// changed wakes the first of the queue when there is a new rate.
 	changed chan struct{}
 
 	mu sync.Mutex
@@ -53,7 +53,10 @@ func (l *limiter) set(rate int64) {
 	}
 	l.refill()
 	l.rate.Store(rate)
-	l.wake()
+	select {
+	case l.changed <- struct{}{}:
+	default:
+	}
 }
 
 // take waits for a piece and returns its size; 0 means that there is no limit.
@@ -96,7 +99,7 @@ func (l *limiter) try() (n int64, wait time.Duration) {
 	return n, 0
 }
 
-// sleep returns after d, or earlier if the limiter has changed.
+// sleep returns after d, or earlier if the rate has changed.
 func (l *limiter) sleep(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -116,7 +119,6 @@ func (l *limiter) giveBack(n int64) {
 	defer l.mu.Unlock()
 	l.refill()
 	l.tokens += float64(n)
-	l.wake()
 }
 
 // full reports whether a new limiter would be the same.
@@ -135,11 +137,4 @@ func (l *limiter) refill() {
 		l.tokens = min(l.tokens+now.Sub(l.at).Seconds()*float64(rate), burst(rate))
 	}
 	l.at = now
-}
-
-func (l *limiter) wake() {
-	select {
-	case l.changed <- struct{}{}:
-	default:
-	}
 }
