@@ -49,6 +49,77 @@ var matrix = []struct {
 	{"RNFR file", "RNTO dir/file", auth.Rename | auth.Write | auth.Overwrite, 553},
 	{"", "MFMT 20200101000000 file", auth.Write, 550},
 	{"", "MDTM 20200101000000 file", auth.Write, 550},
+	{"", "SITE UTIME 20200101000000 file", auth.Write, 550},
+}
+
+// watched notes the calls of a store that change something or tell what is in it. To look whether
+// something is there (Stat, Pending) may be needed to refuse.
+type watched struct {
+	backends.CloudStorageAdapter
+	mu    sync.Mutex
+	calls []string
+}
+
+func (w *watched) note(call string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.calls = append(w.calls, call)
+}
+
+func (w *watched) seen() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return strings.Join(w.calls, " ")
+}
+
+func (w *watched) List(ctx context.Context, dir string, o backends.ListOptions) iter.Seq2[backends.Object, error] {
+	w.note("List")
+	return w.CloudStorageAdapter.List(ctx, dir, o)
+}
+
+func (w *watched) Open(ctx context.Context, key string, o backends.OpenOptions) (backends.Reader, error) {
+	w.note("Open")
+	return w.CloudStorageAdapter.Open(ctx, key, o)
+}
+
+func (w *watched) Put(ctx context.Context, key string, r io.Reader, o backends.PutOptions) (backends.Object, error) {
+	w.note("Put")
+	return w.CloudStorageAdapter.Put(ctx, key, r, o)
+}
+
+func (w *watched) Discard(ctx context.Context, key, owner string) error {
+	w.note("Discard")
+	return w.CloudStorageAdapter.Discard(ctx, key, owner)
+}
+
+func (w *watched) Copy(ctx context.Context, from, to string, o backends.CopyOptions) (backends.Object, error) {
+	w.note("Copy")
+	return w.CloudStorageAdapter.Copy(ctx, from, to, o)
+}
+
+func (w *watched) Rename(ctx context.Context, from, to string, o backends.RenameOptions) error {
+	w.note("Rename")
+	return w.CloudStorageAdapter.Rename(ctx, from, to, o)
+}
+
+func (w *watched) Remove(ctx context.Context, key string) error {
+	w.note("Remove")
+	return w.CloudStorageAdapter.Remove(ctx, key)
+}
+
+func (w *watched) Mkdir(ctx context.Context, dir string) error {
+	w.note("Mkdir")
+	return w.CloudStorageAdapter.Mkdir(ctx, dir)
+}
+
+func (w *watched) Rmdir(ctx context.Context, dir string) error {
+	w.note("Rmdir")
+	return w.CloudStorageAdapter.Rmdir(ctx, dir)
+}
+
+func (w *watched) SetModTime(ctx context.Context, key string, t time.Time) error {
+	w.note("SetModTime")
+	return w.CloudStorageAdapter.SetModTime(ctx, key, t)
 }
 
 // TestPermissions runs every command with all permissions but one that it needs, and with just
@@ -62,7 +133,7 @@ func TestPermissions(t *testing.T) {
 			}
 			t.Run(fmt.Sprintf("%s %s without %b", m.before, m.cmd, bit), func(t *testing.T) {
 				t.Parallel()
-				f := startWith(t, auth.All&^bit)
+				f, store := startWatched(t, auth.All&^bit)
 				c := f.login()
 				before := f.tree()
 				code := c.try(m.before, m.cmd)
@@ -72,6 +143,10 @@ func TestPermissions(t *testing.T) {
 					equal(t, "refusal", code, m.refusal)
 				}
 				equal(t, "tree", f.tree(), before)
+				// To replace a file is found out by the store itself, where that is the moment to ask.
+				if calls := store.seen(); calls != "" && !strings.HasPrefix(m.cmd, "RNTO dir/file") {
+					t.Errorf("the store saw %s", calls)
+				}
 			})
 		}
 		t.Run(fmt.Sprintf("%s %s", m.before, m.cmd), func(t *testing.T) {
@@ -86,13 +161,22 @@ func TestPermissions(t *testing.T) {
 
 func startWith(t *testing.T, p auth.Permissions) *fixture {
 	t.Helper()
+	f, _ := startWatched(t, p)
+	return f
+}
+
+func startWatched(t *testing.T, p auth.Permissions) (*fixture, *watched) {
+	t.Helper()
+	store := &watched{}
 	f := start(t, func(o *gateway.Options) {
+		store.CloudStorageAdapter = o.Backends["disk"]
+		o.Backends["disk"] = store
 		o.Auth = users{passwords: map[string]string{"ann": "secret"}, mounts: []auth.Mount{{Path: "/", Backend: "disk", Permissions: p}}}
 	})
 	f.put("file", "content")
 	f.put("dir/file", "other")
 	f.mkdir("empty")
-	return f
+	return f, store
 }
 
 // try runs a command, a transfer with an empty body, and returns the code of its final reply.

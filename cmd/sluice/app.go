@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/sluice-ftp/sluice/audit"
+	"github.com/sluice-ftp/sluice/auth"
 	"github.com/sluice-ftp/sluice/gateway"
 )
 
@@ -33,6 +34,7 @@ type server interface {
 	Shutdown(ctx context.Context) error
 	Sessions() int
 	Refresh()
+	Recount(users []*auth.User)
 	bans
 }
 
@@ -54,6 +56,7 @@ func newApp(ctx context.Context, c *config, log *slog.Logger) (*app, error) {
 	if a.server, err = gateway.New(o); err != nil {
 		return nil, errors.Join(err, r.Close())
 	}
+	r.sources = append(r.sources, a.quotas())
 	if a.listeners, err = listen(ctx, c.Listen); err != nil {
 		return nil, errors.Join(err, r.Close())
 	}
@@ -65,6 +68,17 @@ func newApp(ctx context.Context, c *config, log *slog.Logger) (*app, error) {
 	r.announce(c, log)
 	r.audit.Write(audit.Event{Event: audit.Operator, Detail: "start"})
 	return a, nil
+}
+
+// quotas are counted anew after SIGHUP.
+func (a *app) quotas() *source {
+	s := newSource("quotas")
+	s.reload = func() error {
+		a.server.Recount(a.resources.users.Users())
+		return nil
+	}
+	s.report = func(log *slog.Logger) { log.Info("will be counted anew") }
+	return s
 }
 
 // Close frees what newApp opened.

@@ -16,6 +16,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/sluice-ftp/sluice/auth"
 	"github.com/sluice-ftp/sluice/limits"
 )
 
@@ -35,10 +36,11 @@ func (s *fakeServer) Serve(net.Listener, bool) error {
 	return nil
 }
 
-func (s *fakeServer) Sessions() int      { return 0 }
-func (s *fakeServer) Refresh()           {}
-func (s *fakeServer) Bans() []limits.Ban { return nil }
-func (s *fakeServer) Unban(string) bool  { return false }
+func (s *fakeServer) Sessions() int        { return 0 }
+func (s *fakeServer) Refresh()             {}
+func (s *fakeServer) Bans() []limits.Ban   { return nil }
+func (s *fakeServer) Recount([]*auth.User) {}
+func (s *fakeServer) Unban(string) bool    { return false }
 
 func (s *fakeServer) Shutdown(ctx context.Context) error {
 	close(s.down)
