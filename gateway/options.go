@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"log/slog"
 	"net/netip"
 	"time"
@@ -39,6 +40,8 @@ type Options struct {
 	Audit *audit.Log
 	// AuditSHA256 has the record tell the hash of each whole file.
 	AuditSHA256 bool
+	// SiteCommands are SITE commands of the operator's own.
+	SiteCommands []SiteCommand
 	// CHMOD says what SITE CHMOD does; see CHMODPolicy.
 	CHMOD CHMODPolicy
 	// ASCII says what TYPE A does; see ASCIIPolicy.
@@ -148,3 +151,22 @@ const (
 	// CHMODRefuse tells the truth.
 	CHMODRefuse CHMODPolicy = "refuse"
 )
+
+// SiteCommand is a SITE command that the operator has defined.
+type SiteCommand struct {
+	// Name is what follows SITE, in upper case, and Usage what SITE HELP says of it.
+	Name, Usage string
+	// Timeout bounds Run; 0 is 10 seconds.
+	Timeout time.Duration
+	// Run does it. ok: it was done, and the client is told the text, of which the first line is
+	// taken; otherwise it is refused with it. An error is logged, and told as a failure without a reason.
+	Run func(ctx context.Context, c SiteCall) (text string, ok bool, err error)
+}
+
+// SiteCall is one use of a SITE command.
+type SiteCall struct {
+	Name, Argument        string
+	User, Session, Remote string
+	// Folder is the one that the session is in, as the user sees it.
+	Folder string
+}

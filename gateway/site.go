@@ -1,12 +1,15 @@
 package gateway
 
 import (
+	"cmp"
+	"context"
 	"fmt"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/sluice-ftp/sluice/auth"
 )
@@ -28,6 +31,11 @@ func siteCommands() []siteCommand {
 	}
 }
 
+// BuiltInSite reports whether name, in upper case, is a SITE command of the gateway's own.
+func BuiltInSite(name string) bool {
+	return slices.ContainsFunc(siteCommands(), func(c siteCommand) bool { return c.name == name })
+}
+
 // site answers SITE (RFC 959 section 4.1.3).
 func (s *Session) site(c *Command) (Reply, bool) {
 	name, arg, _ := strings.Cut(strings.TrimSpace(c.Arg), " ")
@@ -36,13 +44,52 @@ func (s *Session) site(c *Command) (Reply, bool) {
 			return sc.run(s, *c, strings.TrimLeft(arg, " ")), true
 		}
 	}
+	for _, own := range s.server.opts.SiteCommands {
+		if strings.EqualFold(name, own.Name) {
+			return s.runSite(own, *c, strings.TrimLeft(arg, " ")), true
+		}
+	}
 	return Reply{Code: 504, Text: "No such SITE command; SITE HELP lists them"}, true
 }
 
-func siteHelp(*Session, Command, string) Reply {
+const siteTimeout = 10 * time.Second
+
+// runSite runs a command of the operator's own.
+func (s *Session) runSite(own SiteCommand, c Command, arg string) Reply {
+	ctx, cancel := context.WithTimeout(s.ctx, cmp.Or(own.Timeout, siteTimeout))
+	defer cancel()
+	text, ok, err := own.Run(ctx, SiteCall{
+		Name: own.Name, Argument: arg, User: s.name, Session: s.id, Remote: s.remote.String(), Folder: s.client.Path(),
+	})
+	switch {
+	case err != nil:
+		s.log.Error("command failed", "command", c.String(), "err", err.Error())
+		return Reply{Code: 451, Text: "SITE " + own.Name + " does not work now; try again later"}
+	case !ok:
+		return Reply{Code: 550, Text: cmp.Or(oneLine(text), "SITE "+own.Name+" was refused")}
+	}
+	return Reply{Code: 200, Text: cmp.Or(oneLine(text), "SITE "+own.Name+" is done")}
+}
+
+// oneLine is the beginning of a text that fits into a reply.
+func oneLine(text string) string {
+	text, _, _ = strings.Cut(text, "\n")
+	text = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return -1
+		}
+		return r
+	}, strings.ToValidUTF8(text, ""))
+	return text[:min(len(text), maxLogged)]
+}
+
+func siteHelp(s *Session, _ Command, _ string) Reply {
 	text := "SITE commands:"
 	for _, sc := range siteCommands() {
 		text += "\n" + sc.usage
+	}
+	for _, own := range s.server.opts.SiteCommands {
+		text += "\nSITE " + own.Name + ": " + own.Usage
 	}
 	return Reply{Code: 214, Text: text + "\nEnd"}
 }

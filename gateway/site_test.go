@@ -1,6 +1,8 @@
 package gateway_test
 
 import (
+	"context"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -67,4 +69,46 @@ func TestSite(t *testing.T) {
 	g, _ := startFile(t, users, func(o *gateway.Options) { o.CHMOD = gateway.CHMODRefuse })
 	g.put("file", "x")
 	g.loginAs("ann").cmd(504, "SITE CHMOD 644 file")
+}
+
+// The operator's own commands: what they say is told on one line, and why they fail is not.
+func TestOwnSiteCommands(t *testing.T) {
+	t.Parallel()
+	var got gateway.SiteCall
+	answer := func(text string, ok bool, err error) gateway.SiteCommand {
+		return gateway.SiteCommand{Name: "DO", Usage: "does it", Run: func(_ context.Context, c gateway.SiteCall) (string, bool, error) {
+			got = c
+			return text, ok, err
+		}}
+	}
+	for name, test := range map[string]struct {
+		command gateway.SiteCommand
+		code    int
+		text    string
+	}{
+		"done":    {answer("queued as 7\r\n250 more", true, nil), 200, "queued as 7"},
+		"silent":  {answer("", true, nil), 200, "SITE DO is done"},
+		"refused": {answer("not today", false, nil), 550, "not today"},
+		"failed":  {answer("", false, errors.New("the password of the database is x")), 451, "SITE DO does not work now; try again later"},
+		"too slow": {gateway.SiteCommand{Name: "DO", Timeout: time.Millisecond, Run: func(ctx context.Context, _ gateway.SiteCall) (string, bool, error) {
+			<-ctx.Done()
+			return "", false, ctx.Err()
+		}}, 451, "SITE DO does not work now; try again later"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := start(t, func(o *gateway.Options) { o.SiteCommands = []gateway.SiteCommand{test.command} })
+			f.put("dir/x", "x")
+			c := f.login()
+			c.cmd(250, "CWD dir")
+			equal(t, "reply", c.cmd(test.code, "site do this and that"), test.text)
+			if name == "done" {
+				if help := c.cmd(214, "SITE HELP"); !strings.Contains(help, "SITE DO: does it") {
+					t.Error(help)
+				}
+				if got.Argument != "this and that" || got.User != "ann" || got.Folder != "/dir" || got.Remote != "127.0.0.1" {
+					t.Errorf("%+v", got)
+				}
+			}
+		})
+	}
 }

@@ -86,7 +86,8 @@ type (
 		Never    []auth.Network `yaml:"never"`
 	}
 	siteConfig struct {
-		CHMOD gateway.CHMODPolicy `yaml:"chmod"`
+		CHMOD    gateway.CHMODPolicy `yaml:"chmod"`
+		Commands []siteHook          `yaml:"commands"`
 	}
 	tuningConfig struct {
 		BufferSize size `yaml:"buffer_size"`
@@ -190,8 +191,9 @@ func (c *config) options() gateway.Options {
 				MaxBan: time.Duration(c.Bans.MaxBan), Never: auth.Prefixes(c.Bans.Never),
 			},
 		},
-		CHMOD:       c.Site.CHMOD,
-		AuditSHA256: c.AuditLog.SHA256,
+		CHMOD:        c.Site.CHMOD,
+		SiteCommands: siteCommands(c.Site.Commands),
+		AuditSHA256:  c.AuditLog.SHA256,
 		Tuning: gateway.Tuning{
 			BufferSize:    int(c.Tuning.BufferSize),
 			Delay:         !c.Tuning.TCPNoDelay,

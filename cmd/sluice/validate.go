@@ -41,6 +41,7 @@ func (v validator) config(c *config) {
 	}
 	oneOf(v, "transfer_eof", c.TransferEOF, gateway.EOFDefault, gateway.EOFStrict, gateway.EOFAlive, gateway.EOFOff)
 	oneOf(v, "ascii", c.ASCII, gateway.ASCIIConvert, gateway.ASCIIBinary)
+	v.siteHooks(c.Site.Commands)
 	oneOf(v, "site.chmod", c.Site.CHMOD, gateway.CHMODIgnore, gateway.CHMODRefuse)
 	oneOf(v, "log.level", c.Log.Level, "debug", "info", "warn", "error")
 	oneOf(v, "log.format", c.Log.Format, "text", "json")
