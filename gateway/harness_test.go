@@ -169,7 +169,7 @@ type client struct {
 	tls  *tls.Config // of data connections, nil in clear
 }
 
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // dial connects in clear and takes the greeting.
 func (f *fixture) dial() *client {

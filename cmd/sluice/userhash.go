@@ -27,13 +27,9 @@ func userHashCommand() *cobra.Command {
 			"  sluice user hash < password.txt",
 		Args: unknownCommand,
 		RunE: func(c *cobra.Command, _ []string) error {
-			password, err := readPassword(c.InOrStdin(), c.ErrOrStderr())
+			hash, err := readHash(c)
 			if err != nil {
-				return fmt.Errorf("user hash: %w", err)
-			}
-			hash, err := auth.Hash(password)
-			if err != nil {
-				return fmt.Errorf("user hash: %w", err)
+				return failed(c, err)
 			}
 			_, err = fmt.Fprintln(c.OutOrStdout(), hash)
 			return err
@@ -41,9 +37,20 @@ func userHashCommand() *cobra.Command {
 	}
 }
 
-func readPassword(in io.Reader, prompts io.Writer) (string, error) {
-	if f, ok := in.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		return askPassword(int(f.Fd()), prompts)
+// readHash reads a new password and returns its hash.
+func readHash(c *cobra.Command) (string, error) {
+	password, err := readPassword(c, "Password: ", "Once more: ")
+	if err != nil {
+		return "", err
+	}
+	return auth.Hash(password)
+}
+
+// readPassword reads a password with each of the prompts on a terminal, and else one line.
+func readPassword(c *cobra.Command, prompts ...string) (string, error) {
+	in := c.InOrStdin()
+	if f, ok := onTerminal(in); ok {
+		return askPassword(int(f.Fd()), c.ErrOrStderr(), prompts)
 	}
 	line, err := bufio.NewReader(io.LimitReader(in, maxPassword+2)).ReadString('\n')
 	if err != nil && !errors.Is(err, io.EOF) {
@@ -52,24 +59,29 @@ func readPassword(in io.Reader, prompts io.Writer) (string, error) {
 	return checkPassword(strings.TrimSuffix(strings.TrimSuffix(line, "\n"), "\r"))
 }
 
-func askPassword(fd int, prompts io.Writer) (string, error) {
-	var typed [2]string
-	for i, prompt := range []string{"Password: ", "Once more: "} {
-		fmt.Fprint(prompts, prompt)
-		p, err := term.ReadPassword(fd)
-		fmt.Fprintln(prompts)
+func askPassword(fd int, w io.Writer, prompts []string) (string, error) {
+	var first string
+	for i, prompt := range prompts {
+		fmt.Fprint(w, prompt)
+		typed, err := term.ReadPassword(fd)
+		fmt.Fprintln(w)
 		if err != nil {
 			return "", err
 		}
-		typed[i] = string(p)
-		if _, err := checkPassword(typed[i]); err != nil {
+		if i > 0 && string(typed) != first {
+			return "", errors.New("the two passwords differ; try again")
+		}
+		if first, err = checkPassword(string(typed)); err != nil {
 			return "", err
 		}
 	}
-	if typed[0] != typed[1] {
-		return "", errors.New("the two passwords differ; try again")
-	}
-	return typed[0], nil
+	return first, nil
+}
+
+// onTerminal returns the terminal that a stream is.
+func onTerminal(stream any) (*os.File, bool) {
+	f, ok := stream.(*os.File)
+	return f, ok && term.IsTerminal(int(f.Fd()))
 }
 
 func checkPassword(p string) (string, error) {
