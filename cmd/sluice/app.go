@@ -47,7 +47,7 @@ func newApp(ctx context.Context, c *config, log *slog.Logger) (*app, error) {
 	}
 	a := &app{log: log, resources: r, grace: time.Duration(c.ShutdownGrace)}
 	o := c.options()
-	o.Backends, o.Auth, o.Log, o.TLS.Certificates = r.backends, r.users, log, r.certs
+	o.Backends, o.Auth, o.Log, o.TLS.Certificates = r.backends, r.authenticator(), log, r.certs
 	if err := r.openAudit(c, log); err != nil {
 		return nil, errors.Join(err, r.Close())
 	}

@@ -38,6 +38,7 @@ type config struct {
 	AdminSocket    string                  `yaml:"admin_socket"`
 	Backends       map[string]yamlfile.Raw `yaml:"backends"`
 	UsersFile      string                  `yaml:"users_file"`
+	Auth           hookConfig              `yaml:"auth"`
 
 	// stores are the backends whose own keys are right.
 	stores map[string]store
@@ -85,6 +86,15 @@ type (
 		MaxBan   duration       `yaml:"max_ban"`
 		Never    []auth.Network `yaml:"never"`
 	}
+	hookConfig struct {
+		Type      string   `yaml:"type"`
+		URL       string   `yaml:"url"`
+		Timeout   duration `yaml:"timeout"`
+		Cache     duration `yaml:"cache"`
+		TokenFile string   `yaml:"token_file"`
+		CAFile    string   `yaml:"ca_file"`
+		AllowHTTP bool     `yaml:"allow_http"`
+	}
 	siteConfig struct {
 		CHMOD    gateway.CHMODPolicy `yaml:"chmod"`
 		Commands []siteHook          `yaml:"commands"`
@@ -121,6 +131,7 @@ func defaultConfig() *config {
 			Failures: 10, Window: duration(10 * time.Minute), Ban: duration(10 * time.Minute), MaxBan: duration(24 * time.Hour),
 			Never: privateNetworks(),
 		},
+		Auth:          hookConfig{Timeout: duration(5 * time.Second), Cache: duration(time.Minute)},
 		Site:          siteConfig{CHMOD: gateway.CHMODIgnore},
 		Tuning:        tuningConfig{BufferSize: 256 << 10, TCPNoDelay: true},
 		ASCII:         gateway.ASCIIConvert,

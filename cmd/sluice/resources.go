@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"os"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -24,6 +25,8 @@ import (
 type resources struct {
 	backends map[string]backends.CloudStorageAdapter
 	users    *auth.File
+	// hook is asked for users that the file does not have; nil is none.
+	hook *auth.Hook
 	// memory is what transfers into and out of remote stores share.
 	memory *pages.Budget
 	// audit is the record; nil is none.
@@ -80,9 +83,12 @@ func (r *resources) openAudit(c *config, log *slog.Logger) error {
 // recordGrace is how long the end waits for the record to be written.
 const recordGrace = 5 * time.Second
 
-// Close closes the record and the backends.
+// Close closes the record, the backends and the hook.
 func (r *resources) Close() error {
 	var errs []error
+	if r.hook != nil {
+		r.hook.Close()
+	}
 	if r.audit != nil {
 		r.audit.Write(audit.Event{Event: audit.Operator, Detail: "stop"})
 		ctx, cancel := context.WithTimeout(context.Background(), recordGrace)
@@ -141,7 +147,41 @@ func (r *resources) openUsers(c *config) error {
 	}
 	s.report = func(log *slog.Logger) { log.Info("reloaded", "users", len(r.users.Users())) }
 	r.sources = append(r.sources, s)
-	return r.openClientCA(c)
+	return errors.Join(r.openClientCA(c), r.openHook(c))
+}
+
+// openHook readies what is asked for users that the file does not have.
+func (r *resources) openHook(c *config) error {
+	if c.Auth.Type == "" {
+		return nil
+	}
+	h := auth.HookConfig{
+		URL: c.Auth.URL, Timeout: time.Duration(c.Auth.Timeout), Cache: time.Duration(c.Auth.Cache),
+		CAFile: c.Auth.CAFile, AllowHTTP: c.Auth.AllowHTTP, Rules: rules(c),
+	}
+	if h.Cache == 0 {
+		h.Cache = -1 // nothing is remembered
+	}
+	if c.Auth.TokenFile != "" {
+		token, err := os.ReadFile(c.Auth.TokenFile)
+		if err != nil {
+			return c.fault("auth.token_file", err, mendFile(err))
+		}
+		h.Token = strings.TrimSpace(string(token))
+	}
+	var err error
+	if r.hook, err = auth.OpenHook(h); err != nil {
+		return c.fault("auth.url", err, "")
+	}
+	return nil
+}
+
+// authenticator is the users file, with the hook behind it if there is one.
+func (r *resources) authenticator() auth.Authenticator {
+	if r.hook == nil {
+		return r.users
+	}
+	return &auth.Chain{File: r.users, Hook: r.hook}
 }
 
 // openClientCA reads the authorities of client certificates.

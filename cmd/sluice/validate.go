@@ -66,6 +66,7 @@ func (v validator) config(c *config) {
 		v.problem("users_file", "missing; name the file with the users, like users.yaml")
 	}
 	c.UsersFile = v.path(c.UsersFile)
+	v.hook(&c.Auth)
 }
 
 // maxSocketPath is what the address of a unix socket has room for on all systems.
@@ -214,6 +215,19 @@ func (v validator) limits(c *config) {
 		}
 	}
 	v.between("shutdown_grace", c.ShutdownGrace, 0, 24*time.Hour)
+}
+
+func (v validator) hook(c *hookConfig) {
+	oneOf(v, "auth.type", c.Type, "", "http")
+	switch {
+	case c.Type == "" && (c.URL != "" || c.TokenFile != "" || c.CAFile != ""):
+		v.problem("auth.type", "missing; http is what there is")
+	case c.Type != "" && c.URL == "":
+		v.problem("auth.url", "missing; name what is asked, like https://users.example.com/login")
+	}
+	v.between("auth.timeout", c.Timeout, 100*time.Millisecond, 10*time.Second)
+	v.between("auth.cache", c.Cache, 0, time.Hour)
+	c.TokenFile, c.CAFile = v.path(c.TokenFile), v.path(c.CAFile)
 }
 
 func (v validator) bans(c bansConfig) {
