@@ -3,7 +3,6 @@ package auth_test
 import (
 	"errors"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -141,6 +140,25 @@ func TestOneTimeCodes(t *testing.T) {
 			t.Errorf("%s: %q, want %q", step.name, got, step.want)
 		}
 	}
+	// Another secret has other codes.
+	write(t, path, "users:\n"+withKeys("acme", "totp_secret: "+strings.ToLower("KRSXG5CTMVRXEZLUKRSXG5CTMVRXEZLU")))
+	if err := f.Reload(); err != nil {
+		t.Fatal(err)
+	}
+	fresh, err := totp.GenerateCode("KRSXG5CTMVRXEZLUKRSXG5CTMVRXEZLU", now.Add(-30*time.Second))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := try(t, f, auth.Login{Name: "acme", Password: "secret", Code: fresh}); got != "" {
+		t.Errorf("with another secret: %q", got)
+	}
+	write(t, path, "users:\n"+withKeys("acme", "totp_secret: "+totpSecret))
+	if err := f.Reload(); err != nil {
+		t.Fatal(err)
+	}
+	if got := try(t, f, auth.Login{Name: "acme", Password: "secret", Code: code(t, now.Add(30*time.Second))}); got != "" {
+		t.Errorf("with the old secret again: %q", got)
+	}
 	// A file that is read again forgets passwords, but not which codes were used.
 	write(t, path, "# changed\nusers:\n"+withKeys("acme", "totp_secret: "+totpSecret))
 	if err := f.Reload(); err != nil {
@@ -257,10 +275,13 @@ func TestPasswordFile(t *testing.T) {
 		login(t, f, "acme", "secret") // what was read before holds
 	}
 	// A changed hash is a changed file.
-	if err := os.WriteFile(filepath.Join(dir, "htpasswd"), []byte("acme:"+strings.Replace(bcrypt, "VDCVdt", "VDCVdu", 1)+"\n"), 0o600); err != nil {
+	write(t, filepath.Join(dir, "htpasswd"), "acme:"+argon+"\n")
+	if err := f.Reload(); err != nil {
 		t.Fatal(err)
 	}
-	_ = f.Reload()
+	if costs := f.HashCosts(); len(costs) != 1 || !strings.HasPrefix(costs[0], "argon2id") {
+		t.Errorf("the hashes are %q", costs)
+	}
 }
 
 func TestPermissionsOfFolders(t *testing.T) {
@@ -270,6 +291,7 @@ func TestPermissionsOfFolders(t *testing.T) {
 			{Path: "/in", Permissions: auth.List | auth.Write},
 			{Path: "/in/archive", Permissions: auth.List},
 			{Path: "/Büro", Permissions: auth.Delete},
+			{Path: "/TWO", Permissions: auth.List | auth.Read}, {Path: "/Two", Permissions: auth.Read | auth.Delete},
 		},
 	}
 	for p, want := range map[string]auth.Permissions{
@@ -279,6 +301,7 @@ func TestPermissionsOfFolders(t *testing.T) {
 		// What may be the same folder may not do more than both.
 		"/IN": auth.List, "/IN/x": auth.List, "/in/ARCHIVE/x": auth.List, "/in./x": auth.List, "/in /x": auth.List,
 		"/in/Archive": auth.List, "/Büro": auth.Delete, "/Bu\u0308ro/x": 0, "/büro": 0, "/ＩＮ": auth.List,
+		"/two": auth.Read, "/TWO": auth.Read,
 	} {
 		if got := m.At(p); got != want {
 			t.Errorf("%q: %v, want %v", p, got, want)

@@ -195,3 +195,38 @@ func TestFingerprints(t *testing.T) {
 		}
 	}
 }
+
+// What one user has to show is not enough, or too much, for another.
+func TestLoginMethods(t *testing.T) {
+	a := newAuthority(t)
+	cert, _ := a.sign(pkix.Name{CommonName: "anything"})
+	sum := sha256.Sum256(cert.Raw)
+	print := hex.EncodeToString(sum[:])
+	var text strings.Builder
+	text.WriteString("users:\n")
+	for _, method := range []string{"password", "certificate", "both"} {
+		text.WriteString(withKeys(method, "login: "+method, "certificates: [\""+print+"\"]"))
+	}
+	f, _ := open(t, text.String())
+	chain := []*x509.Certificate{cert}
+	const wrong, none = "wrong name or password", "no client certificate"
+	for _, test := range []struct {
+		user string
+		l    auth.Login
+		want string
+	}{
+		{"password", auth.Login{}, ""},
+		{"password", auth.Login{CertificateOnly: true, Certificates: chain}, wrong},
+		{"certificate", auth.Login{CertificateOnly: true, Certificates: chain}, ""},
+		{"certificate", auth.Login{CertificateOnly: true}, none},
+		{"certificate", auth.Login{Certificates: chain}, wrong},
+		{"both", auth.Login{CertificateOnly: true, Certificates: chain}, wrong},
+		{"both", auth.Login{}, none},
+		{"both", auth.Login{Certificates: chain}, ""},
+	} {
+		test.l.Name = test.user
+		if got := try(t, f, test.l); got != test.want {
+			t.Errorf("%s, only the certificate %t, %d shown: %q, want %q", test.user, test.l.CertificateOnly, len(test.l.Certificates), got, test.want)
+		}
+	}
+}
