@@ -42,7 +42,7 @@ type Log struct {
 	path     string
 	required bool
 	log      *slog.Logger
-	write    writeFunc
+	calls    calls
 	encoders sync.Pool
 
 	reopen sync.Mutex // held from the opening of a file until it is handed over
@@ -72,9 +72,9 @@ type Log struct {
 }
 
 // Open opens the file and begins to keep a record in it. The caller has to call Close.
-func Open(o Options) (*Log, error) { return open(o, nil) }
+func Open(o Options) (*Log, error) { return open(o, calls{}) }
 
-func open(o Options, write writeFunc) (*Log, error) {
+func open(o Options, c calls) (*Log, error) {
 	switch {
 	case o.Path == "":
 		return nil, errors.New("audit: no path; give that of a file, or - for standard output")
@@ -86,12 +86,12 @@ func open(o Options, write writeFunc) (*Log, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	f, err := openFile(o.Path, write)
+	f, err := openFile(o.Path, c)
 	if err != nil {
 		return nil, err
 	}
 	l := &Log{
-		path: o.Path, required: o.Required, log: o.Log, write: write,
+		path: o.Path, required: o.Required, log: o.Log, calls: c,
 		encoders: sync.Pool{New: func() any { return newEncoder() }},
 		queue:    newQueue(o.Queue), file: f,
 		alarm: make(chan struct{}, 1), done: make(chan struct{}), silent: make(chan struct{}),
@@ -178,7 +178,7 @@ func (l *Log) Reopen() error {
 	}
 	l.reopen.Lock()
 	defer l.reopen.Unlock()
-	f, err := openFile(l.path, l.write)
+	f, err := openFile(l.path, l.calls)
 	if err != nil {
 		return err
 	}

@@ -99,9 +99,9 @@ func TestNewestCauseIsTold(t *testing.T) {
 	})
 }
 
-// torn writes nine lines to a disk that takes two and a half and then nothing for a while. It calls
-// then when the third is torn.
-func torn(t *testing.T, path string, then func()) {
+// torn writes nine lines to a disk that takes two and a half, says err, which is nil for a regular file,
+// and then takes nothing for a while. It calls then when the third is torn.
+func torn(t *testing.T, path string, then func(), err error) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		d, release := &disk{}, make(chan struct{})
@@ -111,7 +111,7 @@ func torn(t *testing.T, path string, then func()) {
 		synctest.Wait()
 		writeNumbers(l, 1, 9)
 		size := len(audit.Line(number("s", 0)))
-		d.breaks(size+size/2, then)
+		d.breaks(size+size/2, then, err)
 		close(release)
 		synctest.Wait()
 		wantHealth(t, l, syscall.ENOSPC.Error())
@@ -125,7 +125,7 @@ func torn(t *testing.T, path string, then func()) {
 
 func TestTornLineIsCut(t *testing.T) {
 	path := logPath(t)
-	torn(t, path, func() {})
+	torn(t, path, func() {}, nil)
 	wantNumbers(t, read(t, path), 0, 9)
 }
 
@@ -146,7 +146,7 @@ func appendTo(t *testing.T, path, text string) {
 // What another program appended behind a torn line stays.
 func TestTornLineBeforeAnothers(t *testing.T) {
 	path := logPath(t)
-	torn(t, path, func() { appendTo(t, path, "other\n") })
+	torn(t, path, func() { appendTo(t, path, "other\n") }, nil)
 	events, rest := readTorn(t, path)
 	wantNumbers(t, events, 0, 9)
 	if len(rest) != 1 || !strings.HasSuffix(rest[0], "other\n") {
@@ -158,7 +158,7 @@ func TestTornLineBeforeAnothers(t *testing.T) {
 func TestTornLineWithAnotherLog(t *testing.T) {
 	path := logPath(t)
 	other := open(t, audit.Options{Path: path})
-	torn(t, path, func() {})
+	torn(t, path, func() {}, nil)
 	other.Write(number("other", 0))
 	closeLog(t, other)
 	events, rest := readTorn(t, path)
@@ -172,7 +172,14 @@ func TestTornLineWithAnotherLog(t *testing.T) {
 func TestTornLineInARenamedFile(t *testing.T) {
 	path := logPath(t)
 	other := open(t, audit.Options{Path: path})
-	torn(t, path, func() { rename(t, path, path+".1"); appendTo(t, path, "new\n") })
+	torn(t, path, func() {
+		st, err := os.Stat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rename(t, path, path+".1")
+		appendTo(t, path, strings.Repeat("x", int(st.Size())-1)+"\n")
+	}, nil)
 	closeLog(t, other)
 	events, rest := readTorn(t, path+".1")
 	wantNumbers(t, events, 0, 9)
@@ -181,29 +188,85 @@ func TestTornLineInARenamedFile(t *testing.T) {
 	}
 }
 
-// Two logs that failed both keep their locks: neither cuts what the other may append to.
-func TestLockIsKept(t *testing.T) {
+// While another log has the file open, its end may be that of a line on its way.
+func TestUnfinishedLineOfAnother(t *testing.T) {
 	path := logPath(t)
-	other := open(t, audit.Options{Path: path})
-	torn(t, path, func() {}) // it asked for the file alone, in vain
+	open(t, audit.Options{Path: path})
+	appendTo(t, path, "on its way")
+	l := open(t, audit.Options{Path: path})
+	writeNumbers(l, 0, 2)
+	closeLog(t, l)
+	events, rest := readTorn(t, path)
+	wantNumbers(t, events, 1, 2)
+	if len(rest) != 1 || !strings.HasPrefix(rest[0], "on its way{") {
+		t.Errorf("lines that are none: %q", rest)
+	}
+}
+
+// A log holds a lock as long as it is open, and never one that keeps another from its own.
+func TestLocks(t *testing.T) {
+	path := logPath(t)
+	appendTo(t, path, "")
 	f, err := os.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err == nil {
-		t.Error("the other log holds no lock")
+	try := func(how int) bool {
+		locked := unix.Flock(int(f.Fd()), how|unix.LOCK_NB) == nil
+		if err := unix.Flock(int(f.Fd()), unix.LOCK_UN); err != nil {
+			t.Error(err)
+		}
+		return locked
 	}
-	closeLog(t, other)
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		t.Errorf("a lock is left: %v", err)
+	wantShared := func(what string) {
+		t.Helper()
+		if try(unix.LOCK_EX) || !try(unix.LOCK_SH) {
+			t.Errorf("%s: there is no lock, or no shared one", what)
+		}
 	}
-	// A lock of others keeps nothing from being written.
-	l := open(t, audit.Options{Path: path})
-	writeNumbers(l, 9, 12)
-	closeLog(t, l)
+	synctest.Test(t, func(t *testing.T) {
+		l := open(t, audit.Options{Path: path})
+		wantShared("open")
+		writeNumbers(l, 0, 1)
+		synctest.Wait()
+		wantShared("after a write")
+		closeLog(t, l)
+		if !try(unix.LOCK_EX) {
+			t.Error("a lock is left")
+		}
+
+		// Another's lock keeps nothing from being written; when it is gone there is one again.
+		if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+			t.Fatal(err)
+		}
+		l = open(t, audit.Options{Path: path})
+		writeNumbers(l, 1, 2)
+		synctest.Wait()
+		wantHealth(t, l, "")
+		if err := unix.Flock(int(f.Fd()), unix.LOCK_UN); err != nil {
+			t.Fatal(err)
+		}
+		writeNumbers(l, 2, 3)
+		synctest.Wait()
+		wantShared("after another's lock")
+		closeLog(t, l)
+
+		// A lock for itself alone that a log does not get costs it its own for a moment only.
+		d := &disk{}
+		other := open(t, audit.Options{Path: path})
+		l = openOn(t, d, audit.Options{Path: path})
+		d.breaks(10, func() {}, nil)
+		writeNumbers(l, 3, 4)
+		synctest.Wait()
+		closeLog(t, other)
+		wantShared("after a failure")
+		d.set(nil)
+		pass(time.Second)
+		closeLog(t, l)
+	})
 	events, _ := readTorn(t, path)
-	wantNumbers(t, events, 0, 12)
+	wantNumbers(t, events, 0, 4)
 }
 
 // A line that never fits is tried again each second and not all the time.
@@ -290,7 +353,9 @@ func TestHealthBeforeTheQueueIsFull(t *testing.T) {
 		d, release := &disk{}, make(chan struct{})
 		d.waits(release)
 		l := openOn(t, d, audit.Options{Queue: 100})
-		writeNumbers(l, 0, 75)
+		writeNumbers(l, 0, 1)
+		synctest.Wait()
+		writeNumbers(l, 1, 75)
 		wantHealth(t, l, "")
 		writeNumbers(l, 75, 76)
 		wantHealth(t, l, "queue")
@@ -302,6 +367,9 @@ func TestHealthBeforeTheQueueIsFull(t *testing.T) {
 		if l.Lost() != 1 {
 			t.Errorf("%d lost", l.Lost())
 		}
+		release <- struct{}{}
+		synctest.Wait()
+		wantHealth(t, l, "queue") // 99 wait
 		close(release)
 		synctest.Wait()
 		wantHealth(t, l, "")
@@ -329,6 +397,8 @@ func TestStall(t *testing.T) {
 		wantHealth(t, l, "")
 		pass(2 * time.Second)
 		wantAlarms(t, logged, "ERROR", "INFO 0")
+		l.Stalled() // a timer can be late
+		wantHealth(t, l, "")
 		closeLog(t, l)
 	})
 	wantNumbers(t, read(t, path), 0, 9)
@@ -410,6 +480,21 @@ func TestCloseWhenTheDiskRecovers(t *testing.T) {
 		wantAlarms(t, logged, "ERROR", "INFO 0")
 	})
 	wantNumbers(t, read(t, path), 0, 7)
+}
+
+// What was lost just before the end is said.
+func TestCloseSaysWhatWasLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d, logged := &disk{}, &alarms{}
+		l := openOn(t, d, audit.Options{Queue: 5, Log: logged.log()})
+		d.set(fails(0, syscall.EIO))
+		writeNumbers(l, 0, 3)
+		pass(500 * time.Millisecond)
+		writeNumbers(l, 3, 10)
+		d.set(nil)
+		closeLog(t, l)
+		wantAlarms(t, logged, "ERROR", "INFO 5")
+	})
 }
 
 // A write that does not come back holds up neither Write nor Close.

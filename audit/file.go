@@ -20,9 +20,13 @@ const pipeBuf = 4096 - 1
 
 var errShort = errors.New("only a part of a line was taken; is the disk full?")
 
-// writeFunc writes b to f and returns how much of it is written. Less than all without an error is an
-// end of what can be written at once.
-type writeFunc func(f *os.File, b []byte) (int, error)
+// calls are those of the system that tests replace; nil is the one that the file needs.
+type calls struct {
+	// write returns how much of b is written. Less than all without an error is an end of what can be
+	// written at once.
+	write func(f *os.File, b []byte) (int, error)
+	sync  func(f *os.File) error
+}
 
 // file is what lines are appended to: a regular file, or something that cannot be cut, as a pipe.
 //
@@ -30,7 +34,7 @@ type writeFunc func(f *os.File, b []byte) (int, error)
 // that no other process appends and that it can cut without harm.
 type file struct {
 	*os.File
-	write   writeFunc
+	calls
 	regular bool
 	shared  bool // it is locked
 	begun   bool // something was put into it, or tried
@@ -38,10 +42,10 @@ type file struct {
 	doubt   bool // since an attempt failed others may have torn a line or ended one
 }
 
-// openFile opens path for appending. A nil write is what the file needs.
-func openFile(path string, write writeFunc) (*file, error) {
+// openFile opens path for appending.
+func openFile(path string, c calls) (*file, error) {
 	if path == standardOutput {
-		return openStandardOutput(write)
+		return openStandardOutput(c)
 	}
 	// O_NONBLOCK: a pipe that nobody reads is an error and not a wait without end.
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE|unix.O_NONBLOCK, 0o640)
@@ -53,31 +57,36 @@ func openFile(path string, write writeFunc) (*file, error) {
 		_ = f.Close()
 		return nil, fmt.Errorf("audit: %w", err)
 	}
-	o := &file{File: f, write: write, regular: st.Mode().IsRegular()}
-	switch {
-	case write != nil:
-	case o.regular:
-		o.write = writeOnce
-	default:
-		o.write = (*os.File).Write
+	if !st.Mode().IsRegular() {
+		return newFile(f, c), nil
 	}
-	if o.regular {
-		o.share()
+	if c.write == nil {
+		c.write = writeOnce
 	}
+	o := newFile(f, c)
+	o.regular = true
+	o.share()
 	return o, nil
 }
 
 // openStandardOutput returns a descriptor of its own, which can be closed like any other. It is never
 // cut: it may not be opened for appending.
-func openStandardOutput(write writeFunc) (*file, error) {
+func openStandardOutput(c calls) (*file, error) {
 	fd, err := unix.FcntlInt(os.Stdout.Fd(), unix.F_DUPFD_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("audit: open standard output: %w; give the path of a file", err)
 	}
-	if write == nil {
-		write = (*os.File).Write
+	return newFile(os.NewFile(uintptr(fd), "standard output"), c), nil
+}
+
+func newFile(f *os.File, c calls) *file {
+	if c.write == nil {
+		c.write = (*os.File).Write
 	}
-	return &file{File: os.NewFile(uintptr(fd), "standard output"), write: write}, nil
+	if c.sync == nil {
+		c.sync = (*os.File).Sync
+	}
+	return &file{File: f, calls: c}
 }
 
 // remedy says how to mend that a file cannot be opened.
@@ -215,5 +224,5 @@ func (f *file) close() error {
 	if !f.regular {
 		return f.Close()
 	}
-	return errors.Join(f.Sync(), f.Close())
+	return errors.Join(f.sync(f.File), f.Close())
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -38,7 +39,7 @@ func openOn(t testing.TB, d *disk, o audit.Options) *audit.Log {
 	}
 	opened := audit.Open
 	if d != nil {
-		opened = func(o audit.Options) (*audit.Log, error) { return audit.OpenWith(o, d.write) }
+		opened = func(o audit.Options) (*audit.Log, error) { return audit.OpenWith(o, d.write, d.sync) }
 	}
 	l, err := opened(o)
 	if err != nil {
@@ -124,6 +125,19 @@ type disk struct {
 	mu    sync.Mutex
 	other func(f *os.File, b []byte) (int, error)
 	calls int
+	// synced is how many bytes a file had each time that it was flushed, which fails with unsynced.
+	synced   []int64
+	unsynced error
+}
+
+func (d *disk) sync(f *os.File) error {
+	st, err := f.Stat()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err == nil {
+		d.synced = append(d.synced, st.Size())
+	}
+	return errors.Join(err, d.unsynced)
 }
 
 func (d *disk) write(f *os.File, b []byte) (int, error) {
@@ -160,14 +174,14 @@ func fails(n int, err error) func(*os.File, []byte) (int, error) {
 	}
 }
 
-// breaks has the disk write the first n bytes of what it is to write and call then, and be full from
-// then on. The system does not say why it took a part only, but at the next attempt.
-func (d *disk) breaks(n int, then func()) {
+// breaks has the disk write the first n bytes of what it is to write, call then and return err, and be
+// full from then on.
+func (d *disk) breaks(n int, then func(), err error) {
 	d.set(func(f *os.File, b []byte) (int, error) {
 		d.set(fails(0, syscall.ENOSPC))
-		n, err := f.Write(b[:min(n, len(b))])
+		n, failed := f.Write(b[:min(n, len(b))])
 		then()
-		return n, err
+		return n, errors.Join(failed, err)
 	})
 }
 

@@ -1,11 +1,14 @@
 package audit_test
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 
@@ -114,9 +117,9 @@ func TestReopenOnAnotherDisk(t *testing.T) {
 		d.waits(release)
 		writeNumbers(l, 0, 1)
 		synctest.Wait()
-		writeNumbers(l, 1, 9)
+		writeNumbers(l, 1, 2000) // more than is written at once
 		line := len(audit.Line(number("s", 0)))
-		d.breaks(line+line/2, func() {})
+		d.breaks(line+line/2, func() {}, nil)
 		close(release)
 		synctest.Wait()
 		rename(t, path, path+".1")
@@ -124,11 +127,42 @@ func TestReopenOnAnotherDisk(t *testing.T) {
 		reopen(t, l)
 		synctest.Wait() // and no second passes
 		wantHealth(t, l, "")
+		before, after := read(t, path+".1"), read(t, path)
+		if len(before) != 2 {
+			t.Errorf("%d events are in the first file, want 2", len(before))
+		}
+		wantNumbers(t, append(before, after...), 0, 2000)
 		closeLog(t, l)
 	})
-	before, after := read(t, path+".1"), read(t, path)
-	if len(before) != 2 {
-		t.Errorf("%d events are in the first file, want 2", len(before))
-	}
-	wantNumbers(t, append(before, after...), 0, 9)
+}
+
+// Files are flushed when they are left and not before. What failed then is said.
+func TestFlush(t *testing.T) {
+	path := logPath(t)
+	synctest.Test(t, func(t *testing.T) {
+		d, logged := &disk{}, &alarms{}
+		l := openOn(t, d, audit.Options{Path: path, Log: logged.log()})
+		line := int64(len(audit.Line(number("s", 0))))
+		writeNumbers(l, 0, 3)
+		synctest.Wait()
+		if len(d.synced) > 0 {
+			t.Error("flushed after a write")
+		}
+		rename(t, path, path+".1")
+		reopen(t, l)
+		writeNumbers(l, 3, 4)
+		synctest.Wait()
+		wantAlarms(t, logged)
+		d.unsynced = syscall.EIO
+		reopen(t, l)
+		synctest.Wait()
+		wantAlarms(t, logged, "ERROR")
+		writeNumbers(l, 4, 5)
+		if err := l.Close(t.Context()); !errors.Is(err, syscall.EIO) {
+			t.Errorf("Close: %v", err)
+		}
+		if want := []int64{3 * line, line, 2 * line}; !slices.Equal(d.synced, want) {
+			t.Errorf("flushed at %v bytes, want %v", d.synced, want)
+		}
+	})
 }

@@ -49,7 +49,6 @@ func (l *Log) begin() (old *file, lines []byte, more bool) {
 		return nil, nil, false
 	case l.fresh != nil:
 		old, l.file, l.fresh = l.file, l.fresh, nil
-		l.retries.Stop()
 		l.paused = false
 	case l.queue.events == 0:
 		return nil, nil, false // closed
@@ -69,7 +68,6 @@ func (l *Log) settle(n int, err, closing error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.busy = false
-	l.stalls.Stop()
 	l.queue.written(n)
 	if closing != nil {
 		l.news.closing = closing
@@ -95,7 +93,7 @@ func (l *Log) resume() {
 	l.work.Signal()
 }
 
-// stalled is called when a write may have taken too long. Timers can be late: it may be another one.
+// stalled is called some time after the last call of the system began, which has ended since or not.
 func (l *Log) stalled() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -120,7 +118,6 @@ func (l *Log) end() {
 func (l *Log) ending() func() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.retries.Stop()
 	l.lost += uint64(l.queue.events)
 	l.busy = true
 	f, fresh := l.file, l.fresh

@@ -291,7 +291,8 @@ func TestPermissionsOfFolders(t *testing.T) {
 			{Path: "/in", Permissions: auth.List | auth.Write},
 			{Path: "/in/archive", Permissions: auth.List},
 			{Path: "/Büro", Permissions: auth.Delete},
-			{Path: "/TWO", Permissions: auth.List | auth.Read}, {Path: "/Two", Permissions: auth.Read | auth.Delete},
+			{Path: "/TWO", Permissions: auth.List | auth.Read},
+			{Path: "/Two", Permissions: auth.Read | auth.Delete},
 		},
 	}
 	for p, want := range map[string]auth.Permissions{

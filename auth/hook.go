@@ -67,7 +67,8 @@ type HookConfig struct {
 	URL string
 	// Timeout bounds a whole call, waiting for a connection included; 0 is 5 s.
 	Timeout time.Duration
-	// Cache is how long a good answer is remembered; 0 is one minute, below 0 not at all.
+	// Cache is how long a good answer is remembered; 0 is one minute, below 0 not at all. One to a login
+	// with a one-time code, or with a password that ends in six digits and may have one, never is.
 	Cache time.Duration
 	// Token, unless it is "", is sent as Authorization: Bearer.
 	Token string

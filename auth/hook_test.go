@@ -213,8 +213,8 @@ func TestHookStatus(t *testing.T) {
 					t.Error("does not say the status:", err)
 				}
 			}
-			if calls.Load() != 2 {
-				t.Error(calls.Load(), "calls, want 2")
+			if calls.Load() != 2 || len(h.answers.byKey) != 0 {
+				t.Error(calls.Load(), "calls, want 2;", len(h.answers.byKey), "remembered, want none")
 			}
 		})
 	}
@@ -320,7 +320,10 @@ func TestHookSlash(t *testing.T) {
 
 // What is no HTTP may have in it what was sent, and the library's error what is no HTTP.
 func TestHookNoHTTP(t *testing.T) {
-	for _, line := range []string{"HTTP/1.1 " + hookPassword + "\r\n\r\n", hookToken + "\r\n\r\n", "HTTP/1.1 200 OK\r\n" + hookPassword + "\r\n\r\n", ""} {
+	for _, line := range []string{
+		"HTTP/1.1 " + hookPassword + "\r\n\r\n", hookToken + "\r\n\r\n", "HTTP/1.1 200 OK\r\n" + hookPassword + "\r\n\r\n", "",
+		"HTTP/1.1 200 OK\r\nX: " + strings.Repeat("x", 2*maxHeader) + "\r\n\r\n" + hookAnswer,
+	} {
 		c, _ := serveHook(t, func(w http.ResponseWriter, _ *http.Request) {
 			conn, _, err := w.(http.Hijacker).Hijack()
 			if err != nil {
@@ -421,6 +424,9 @@ func TestHookRemembers(t *testing.T) {
 	h = openHook(t, c)
 	login("without", 1, same)
 	login("without, again", 1, same)
+	if len(h.answers.byKey) != 0 {
+		t.Error("something is kept for nothing")
+	}
 }
 
 func TestHookRemembersSome(t *testing.T) {
@@ -511,7 +517,7 @@ func bubble(t *testing.T, c HookConfig, handle http.HandlerFunc) *Hook {
 	return h
 }
 
-// pipes is a listener that both ends of every connection are in memory of.
+// pipes is a listener, and a dialer of it, whose connections are in memory.
 type pipes struct {
 	conns  chan net.Conn
 	closed chan struct{}
@@ -731,6 +737,60 @@ func TestHookClose(t *testing.T) {
 			t.Error("waited", took)
 		}
 	})
+}
+
+func TestHookCloseWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		c := HookConfig{URL: "http://hook.test", AllowHTTP: true, Rules: Rules{
+			Backend: func(string) error { <-release; return nil },
+		}}
+		h, err := OpenHook(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.transport = bubble(t, HookConfig{}, says(200, hookAnswer)).transport
+		var open atomic.Int64
+		dial := h.transport.DialContext
+		h.transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+			conn, err := dial(ctx, network, address)
+			open.Add(1)
+			return &counted{Conn: conn, open: &open}, err
+		}
+		ctx, leave := context.WithCancel(t.Context())
+		var login, closing sync.WaitGroup
+		login.Go(func() { _, _ = h.Authenticate(ctx, ben) })
+		synctest.Wait()
+		leave()
+		login.Wait()
+		var closed atomic.Bool
+		closing.Go(func() {
+			h.Close()
+			closed.Store(true)
+		})
+		synctest.Wait()
+		if closed.Load() {
+			t.Error("closed while a call went on")
+		}
+		close(release)
+		closing.Wait()
+		synctest.Wait()
+		if open.Load() != 0 {
+			t.Error("a connection is left open")
+		}
+	})
+}
+
+// counted is a connection that counts down when it is closed.
+type counted struct {
+	net.Conn
+	open *atomic.Int64
+	once sync.Once
+}
+
+func (c *counted) Close() error {
+	c.once.Do(func() { c.open.Add(-1) })
+	return c.Conn.Close()
 }
 
 func TestHookQuotes(t *testing.T) {

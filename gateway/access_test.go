@@ -69,11 +69,20 @@ users:
         folders:
           - {path: /out, permissions: [list, read]}
           - {path: /out/done, permissions: [list, read, delete]}
+          - {path: /area/kept, permissions: [list, read, delete, rename]}
 `)
 	f.put("out/report.csv", "report")
 	f.put("out/done/old.csv", "old")
 	f.put("in/new.csv", "new")
+	f.put("area/kept/x", "x")
+	f.mkdir("area/empty")
 	c := f.login()
+	// Who moved a folder above would take what is in it out of its permissions.
+	for _, line := range []string{"RNFR area", "RNFR area/kept", "RNFR AREA", "RMD area", "RMD area/kept"} {
+		c.cmd(550, line)
+	}
+	c.cmd(250, "RMD area/empty")
+	c.cmd(350, "RNFR area/kept/x")
 	for _, line := range []string{
 		"DELE out/report.csv", "DELE /out/./report.csv", "DELE out//report.csv", "DELE x/../out/report.csv", "RMD out", "RMD out/done",
 		"MKD out/x", "RNFR out/report.csv", "RNFR out", "MFMT 20200101000000 out/report.csv",

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sluice-ftp/sluice/auth"
 	"github.com/sluice-ftp/sluice/backends"
@@ -203,6 +204,12 @@ func TestKeptWhileAnotherWrites(t *testing.T) {
 		t.Fatal(code)
 	}
 	data := one.open("APPE file")
+	if _, err := io.WriteString(data, "gh"); err != nil {
+		t.Fatal(err)
+	}
+	for !strings.Contains(one.cmd(211, "STAT"), "APPE: 2 bytes") { // it has taken the upload over
+		<-time.After(time.Millisecond)
+	}
 	two.passive()
 	two.cmd(450, "APPE file")
 	two.cmd(350, "REST 16")
@@ -213,7 +220,7 @@ func TestKeptWhileAnotherWrites(t *testing.T) {
 	f.put("file", "there")
 	two.cmd(250, "DELE file")
 	equal(t, "file", f.read("file"), "<none>")
-	if _, err := io.WriteString(data, "ghij"); err != nil {
+	if _, err := io.WriteString(data, "ij"); err != nil {
 		t.Fatal(err)
 	}
 	finish(t, data)
