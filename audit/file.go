@@ -151,7 +151,7 @@ func (f *file) ready() {
 	case f.doubt:
 		f.look()
 	}
-	f.begun, f.doubt = true, false
+	f.begun = true
 	if !f.shared {
 		f.share()
 	}
