@@ -111,7 +111,8 @@ func stopped(f func()) *time.Timer {
 }
 
 // Write puts e behind all events that were written before. It never waits for the disk: where there
-// is no room, or after Close, e is counted as lost.
+// is no room, or after Close, e is counted as lost. The times that are set for events of the same
+// moment need not be in the order of their lines.
 func (l *Log) Write(e Event) {
 	if l == nil {
 		return

@@ -31,7 +31,7 @@ type calls struct {
 // file is what lines are appended to: a regular file, or something that cannot be cut, as a pipe.
 //
 // A regular file is locked, shared, as long as it is open. Who gets the lock for itself alone knows
-// that no other process appends and that it can cut without harm.
+// that no other process of this kind has it open, and that it can cut without harm.
 type file struct {
 	*os.File
 	calls
@@ -182,9 +182,10 @@ func (f *file) cut(n int) (done bool) {
 	return done
 }
 
-// alone calls do if no other process appends to the file and while none can begin to.
+// alone calls do if no other process has the file locked, and while none can lock it. On a file system
+// that does not give shared locks to those who only write, such as NFS, that cannot be known.
 func (f *file) alone(do func()) {
-	if !f.regular {
+	if !f.regular || !f.shared {
 		return
 	}
 	if unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) == nil {

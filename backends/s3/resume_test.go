@@ -544,12 +544,16 @@ func TestSentAgainWithoutChecksums(t *testing.T) {
 	for _, offset := range []int{0, 10, partSize, partSize + 1, 3 * partSize} {
 		t.Run(fmt.Sprint(offset), func(t *testing.T) {
 			inBubble(t, s3fake.Options{Quirks: s3fake.Quirks{NoChecksums: true, UniformParts: true}}, func(b *bubble) {
-				lived, err := b.die(death{at: 10}, b.open(profile("r2")), func(ctx context.Context, a *s3.Adapter) error {
-					return put(ctx, a, "k", content(5, 20*partSize), resumable())
-				})
-				if lived {
-					b.Fatal(err)
+				ctx, kill := context.WithCancel(b.Context())
+				r := io.MultiReader(strings.NewReader(want[:4*partSize+1]), callback(func() {
+					b.pass(time.Second) // what is on its way arrives
+					b.wire.cut.Store(true)
+					kill()
+				}), broken{})
+				if _, err := b.open(profile("r2")).Put(ctx, "k", r, resumable()); err == nil {
+					b.Fatal("it lived")
 				}
+				b.wire.cut.Store(false)
 				b.pass(2 * time.Minute)
 				a := b.open(profile("r2"))
 				p := b.pending(a, "k")
