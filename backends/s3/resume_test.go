@@ -548,12 +548,14 @@ func TestSentAgainWithoutChecksums(t *testing.T) {
 				r := io.MultiReader(strings.NewReader(want[:4*partSize+1]), callback(func() {
 					b.pass(time.Second) // what is on its way arrives
 					b.wire.cut.Store(true)
+					b.store.OnRequest(func(s3fake.Request) s3fake.Fault { return s3fake.Fault{Before: true} })
 					kill()
 				}), broken{})
 				if _, err := b.open(profile("r2")).Put(ctx, "k", r, resumable()); err == nil {
 					b.Fatal("it lived")
 				}
 				b.wire.cut.Store(false)
+				b.store.OnRequest(nil)
 				b.pass(2 * time.Minute)
 				a := b.open(profile("r2"))
 				p := b.pending(a, "k")
