@@ -181,6 +181,27 @@ func TestQuota(t *testing.T) {
 	}
 }
 
+// An upload whose data connection does not come about reserves nothing.
+func TestQuotaOfNoUpload(t *testing.T) {
+	t.Parallel()
+	f, _ := startFile(t, "users:\n  - {name: ann, HASH, quota: {files: 1, bytes: 4}, "+anyMount+"}\n")
+	c := f.loginAs("ann")
+	for range 3 {
+		conn := c.data()
+		c.cmd(150, "STOR file")
+		if _, err := io.WriteString(conn, "this is not TLS"); err != nil {
+			t.Fatal(err)
+		}
+		_ = conn.Close()
+		if code, text := c.reply(); code < 400 {
+			t.Fatal(code, text)
+		}
+	}
+	if code, text := c.upload("STOR file", "four"); code != 226 {
+		t.Errorf("%d %s", code, text)
+	}
+}
+
 // Twenty uploads at once never store more than the quota.
 func TestQuotaRace(t *testing.T) {
 	t.Parallel()

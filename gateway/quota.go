@@ -136,6 +136,15 @@ func (u *upload) settle(obj backends.Object, err error) {
 	}
 }
 
+// Close also gives back what an upload has reserved that was never read: its data connection did not come
+// about.
+func (u *upload) Close() error {
+	if u.room != nil {
+		u.room.Cancel()
+	}
+	return u.handle.Close()
+}
+
 func overQuota(key string, err error) error {
 	return &backends.Error{Op: "put", Key: key, Kind: backends.TooLarge, Err: err}
 }
