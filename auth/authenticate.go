@@ -1,9 +1,11 @@
 package auth
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/netip"
+	"time"
 )
 
 // Authenticate implements Authenticator. It hashes the password unless the same one was good before;
@@ -35,8 +37,11 @@ func (f *File) password(ctx context.Context, s *state, a account, l *Login) (cod
 	if rest, code, ok := splitCode(l.Password); ok && s.withCodes && l.Code == "" {
 		tries = []attempt{{rest, code}, {l.Password, ""}}
 	}
+	// A code is only taken off for who needs one.
+	fits := func(t attempt) bool { return a.user != nil && (t.code == "" || a.secret != "") }
+	remembered := func(t attempt) bool { return fits(t) && s.memory.knows(l.Name, a.text, t.password) }
 	for _, t := range tries {
-		if a.user != nil && (t.code == "" || a.secret != "") && s.memory.knows(l.Name, a.text, t.password) {
+		if remembered(t) {
 			return t.code, nil
 		}
 	}
@@ -47,15 +52,14 @@ func (f *File) password(ctx context.Context, s *state, a account, l *Login) (cod
 	found := -1
 	for i, t := range tries {
 		// A client that opens ten connections at once waited for the first of them.
-		if a.user != nil && (t.code == "" || a.secret != "") && s.memory.knows(l.Name, a.text, t.password) {
+		if remembered(t) {
 			return t.code, nil
 		}
 		h := a.hash
 		if h == nil {
 			h = s.stranger.hash
 		}
-		good := f.verify(h, t.password) && a.user != nil && a.hash != nil && a.login != byCertificate && t.password != ""
-		if good && (t.code == "" || a.secret != "") {
+		if f.verify(h, t.password) && fits(t) && a.hash != nil && a.login != byCertificate && t.password != "" {
 			found = i
 		}
 	}
@@ -76,11 +80,8 @@ func (f *File) admit(a account, l Login, code string) (*User, error) {
 	if !a.enabled {
 		return nil, denial{"the user is disabled", true}
 	}
-	if reason := a.user.when.allows(now); reason != "" {
-		return nil, denial{reason, true}
-	}
-	if reason := a.user.where.allows(l.Remote); reason != "" {
-		return nil, denial{reason, true}
+	if err := a.user.mayBeHere(now, l.Remote); err != nil {
+		return nil, err
 	}
 	if a.login != byPassword {
 		if reason := a.certificates.prove(l.Certificates, f.ca.Load(), now); reason != "" {
@@ -113,11 +114,16 @@ func (f *File) Refresh(u *User, remote netip.Addr) (*User, error) {
 	case a.user.proof != u.proof:
 		return nil, denial{"the user has another password, code or certificate now", true}
 	}
-	if reason := a.user.when.allows(f.now()); reason != "" {
-		return nil, denial{reason, true}
-	}
-	if reason := a.user.where.allows(remote); reason != "" {
-		return nil, denial{reason, true}
+	if err := a.user.mayBeHere(f.now(), remote); err != nil {
+		return nil, err
 	}
 	return a.user, nil
+}
+
+// mayBeHere denies a user another time or place.
+func (u *User) mayBeHere(now time.Time, remote netip.Addr) error {
+	if reason := cmp.Or(u.when.allows(now), u.where.allows(remote)); reason != "" {
+		return denial{reason, true}
+	}
+	return nil
 }

@@ -189,11 +189,8 @@ func (h *Hook) Authenticate(ctx context.Context, l Login) (*User, error) {
 // Refresh implements Authenticator. The endpoint is not asked, as there is no password to ask with: the
 // user stays as it was, in its times and places.
 func (h *Hook) Refresh(u *User, remote netip.Addr) (*User, error) {
-	if reason := u.when.allows(h.now()); reason != "" {
-		return nil, denial{reason, true}
-	}
-	if reason := u.where.allows(remote); reason != "" {
-		return nil, denial{reason, true}
+	if err := u.mayBeHere(h.now(), remote); err != nil {
+		return nil, err
 	}
 	return u, nil
 }

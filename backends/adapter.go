@@ -7,6 +7,8 @@ package backends
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"io"
 	"iter"
 	"time"
@@ -209,6 +211,13 @@ type Pending struct {
 	ModTime time.Time
 	// Version is another one as soon as any process goes on with it.
 	Version string
+}
+
+// Slot names what is kept for owner of an upload to key, in 32 hexadecimal digits: a store may not take
+// names as long as a key, and they do not tell whose it is.
+func Slot(key, owner string) string {
+	sum := sha256.Sum256([]byte(owner + "\x00" + key))
+	return hex.EncodeToString(sum[:16])
 }
 
 // NotResumable is embedded by an adapter that keeps nothing of an upload that breaks off.

@@ -37,10 +37,7 @@ func (b *bounds) take(s *Session) error {
 		return errBanned
 	}
 	release, err := b.connections.Acquire(s.remote)
-	s.leave = append(s.leave, release)
-	if err != nil {
-		s.leave = nil
-	}
+	s.leave = release
 	return err
 }
 

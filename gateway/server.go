@@ -13,6 +13,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"slices"
@@ -216,9 +217,7 @@ func (s *Server) finished(session *Session) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.sessions, session)
-	for _, leave := range session.leave {
-		leave()
-	}
+	session.leave()
 	s.checkIdle()
 }
 
@@ -235,17 +234,15 @@ func (s *Server) checkIdle() {
 }
 
 // Shutdown stops accepting, lets running transfers end, and then closes all sessions. Uploads that can
-// be gone on with elsewhere are ended when half of ctx's time is over. When ctx ends first it closes them at once. It returns when all are gone, with ctx's error if they were cut off.
+// be gone on with elsewhere are ended when half of ctx's time is over. When ctx ends first it closes
+// them at once. It returns when all are gone, with ctx's error if they were cut off.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.mu.Lock()
 	s.draining = true
 	for l := range s.listeners {
 		_ = l.Close() // it may have been closed by its owner
 	}
-	open := make([]*Session, 0, len(s.sessions))
-	for session := range s.sessions {
-		open = append(open, session)
-	}
+	open := slices.Collect(maps.Keys(s.sessions))
 	s.checkIdle()
 	s.mu.Unlock()
 	for _, session := range open {

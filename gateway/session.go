@@ -68,8 +68,7 @@ type Session struct {
 	current, next atomic.Pointer[auth.User]
 
 	// leave gives back what the connection takes, leaveUser what the user does.
-	leave     []func()
-	leaveUser func()
+	leave, leaveUser func()
 
 	mu   sync.Mutex
 	data *dataListener // of the last PASV, EPSV, PORT or EPRT

@@ -27,9 +27,6 @@ func (a *Adapter) Restart() { a.boot = "another" }
 // CheckpointAfter sets how often an upload is made durable.
 func (a *Adapter) CheckpointAfter(n int64) { a.checkpoint = n }
 
-// Slot is what is kept of an upload is called.
-var Slot = slot
-
 // What needs a file system that a test machine does not have is tested by itself.
 var (
 	Cut     = cut

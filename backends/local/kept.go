@@ -3,8 +3,6 @@ package local
 import (
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"io"
@@ -52,12 +50,6 @@ var (
 	errLocked = errors.New("another process holds " + keptFolder + "/" + lockName + " for too long: end it")
 	errGone   = errors.New("what was kept has been continued or dropped meanwhile")
 )
-
-// slot is what the record of what owner uploads to key is called, and its content begins with.
-func slot(key, owner string) string {
-	sum := sha256.Sum256([]byte(owner + "\x00" + key))
-	return hex.EncodeToString(sum[:16])
-}
 
 // Pending implements backends.CloudStorageAdapter.
 func (a *Adapter) Pending(ctx context.Context, key, owner string) (backends.Pending, error) {
@@ -118,7 +110,7 @@ func (a *Adapter) withKept(ctx context.Context, key, owner string, do func(*kept
 	if !a.resumes {
 		return fault(backends.Unsupported, nil)
 	}
-	name := slot(key, owner)
+	name := backends.Slot(key, owner)
 	if r, err := a.load(name); err != nil {
 		return err
 	} else if r == nil {

@@ -64,7 +64,7 @@ func (a *Adapter) afresh(ctx context.Context, key string, o *backends.PutOptions
 		}
 		// One that begins with a part of an object is not kept: it had to be held against that object again.
 		if o.Offset == 0 {
-			u.slot = slot(key, o.Owner)
+			u.slot = backends.Slot(key, o.Owner)
 		}
 	}
 	var err error

@@ -360,8 +360,8 @@ func TestSweepKept(t *testing.T) {
 		breakOff(t, a, key, "0123456789")
 	}
 	kept := filepath.Join(root, ".sluice", "kept")
-	record := func(key string) string { return filepath.Join(kept, local.Slot(key, owner)+".json") }
-	contents, err := filepath.Glob(filepath.Join(kept, local.Slot("without content", owner)+".[A-Z2-7]*"))
+	record := func(key string) string { return filepath.Join(kept, backends.Slot(key, owner)+".json") }
+	contents, err := filepath.Glob(filepath.Join(kept, backends.Slot("without content", owner)+".[A-Z2-7]*"))
 	if err != nil || len(contents) != 1 {
 		t.Fatalf("contents %q, %v", contents, err)
 	}

@@ -4,8 +4,6 @@ import (
 	"bufio"
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -73,8 +71,7 @@ var errRecord = errors.New("the record of an upload makes no sense")
 
 // slot is the name of the record of what owner uploads to key.
 func (a *Adapter) slot(key, owner string) string {
-	sum := sha256.Sum256([]byte(owner + "\x00" + key))
-	return a.private("uploads/" + hex.EncodeToString(sum[:16]))
+	return a.private("uploads/" + backends.Slot(key, owner))
 }
 
 // live: some process writes the upload, or did until a moment ago.
