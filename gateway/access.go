@@ -5,38 +5,53 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/sluice-ftp/sluice/auth"
 	"github.com/sluice-ftp/sluice/backends"
 )
 
+// knownVerbs is made once: each user's list of denied commands is held to it.
+var knownVerbs = sync.OnceValue(verbTable)
+
 // KnownCommand reports whether verb, in upper case, is a command of this server.
 func KnownCommand(verb string) bool {
-	_, known := verbTable()[verb]
+	_, known := knownVerbs()[verb]
 	return known && verb != ""
 }
 
-// sameVerb are old names of verbs: who denies one denies the other.
-var sameVerb = map[string]string{"XCWD": "CWD", "XCUP": "CDUP", "XPWD": "PWD", "XMKD": "MKD", "XRMD": "RMD"}
+// meaning is the verb that a command comes to: an old name is another one's, and MDTM with a time is MFMT.
+func (s *Session) meaning(c Command) string {
+	if same := s.server.commands[c.Verb].same; same != "" {
+		return same
+	}
+	if c.Verb == "MDTM" && setsTime(c.Arg) {
+		return "MFMT"
+	}
+	return c.Verb
+}
 
-// denies reports whether a command may not be given here: by anyone, or by this user.
-func (s *Session) denies(verb string) bool {
+// denies reports whether a command may not be given here, by any of its names: by anyone, or by this user.
+func (s *Session) denies(c Command) bool {
 	denied := func(list []string) bool {
-		return slices.Contains(list, verb) || sameVerb[verb] != "" && slices.Contains(list, sameVerb[verb])
+		return slices.Contains(list, c.Verb) || slices.Contains(list, s.meaning(c))
 	}
 	return denied(s.server.opts.DeniedCommands) || s.account != nil && denied(s.account.Denied)
 }
+
+// deniesVerb is denies for a verb whose argument does not matter.
+func (s *Session) deniesVerb(verb string) bool { return s.denies(Command{Verb: verb}) }
 
 // deniedFeature reports whether a line of FEAT is about a command that is denied.
 func (s *Session) deniedFeature(line string) bool {
 	verb, _, _ := strings.Cut(line, " ")
 	switch verb {
 	case "MLST":
-		return s.denies("MLST") && s.denies("MLSD")
+		return s.deniesVerb("MLST") && s.deniesVerb("MLSD")
 	case "X-RESUME":
-		return s.denies("STOR") && s.denies("APPE")
+		return s.deniesVerb("STOR") && s.deniesVerb("APPE")
 	}
-	return s.denies(verb)
+	return s.deniesVerb(verb)
 }
 
 // relative is where a target is in its mount.

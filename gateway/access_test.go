@@ -170,7 +170,7 @@ users:
 `, func(o *gateway.Options) { o.DeniedCommands = []string{"RMD", "HASH"} })
 	f.put("file", "x")
 	c := f.login()
-	for _, line := range []string{"DELE file", "MKD d", "XMKD d", "RMD d", "XRMD d", "MFMT 20200101000000 file", "SITE HELP", "HASH file"} {
+	for _, line := range []string{"DELE file", "MKD d", "XMKD d", "RMD d", "XRMD d", "MFMT 20200101000000 file", "MDTM 20200101000000 file", "SITE HELP", "HASH file"} {
 		c.cmd(502, line)
 	}
 	for _, text := range []string{c.cmd(211, "FEAT"), c.cmd(214, "HELP")} {
@@ -181,6 +181,7 @@ users:
 		}
 	}
 	c.cmd(501, "HELP DELE")
+	c.cmd(213, "MDTM file") // it asks, and sets nothing
 	c.cmd(213, "SIZE file")
 	equal(t, "file", f.read("file"), "x")
 }

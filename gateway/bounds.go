@@ -52,8 +52,8 @@ func (s *Session) banned() (Reply, bool) {
 	return Reply{Code: 421, Text: "Too many wrong logins; try again later", then: func() { s.ending = errBanned }}, true
 }
 
-// counted notes how a login went. What was right and is only not allowed now is no guess.
-func (s *Session) counted(err error) {
+// tried notes how a login went. What was right and is only not allowed now is no guess.
+func (s *Session) tried(err error) {
 	switch bans := s.server.bounds.bans; {
 	case err == nil:
 		bans.Succeed(s.remote, s.name)

@@ -75,9 +75,9 @@ func (policy) Command(s *Session, c *Command) (Reply, bool) {
 		return Reply{Code: 530, Text: "TLS is required: send AUTH TLS first"}, true
 	case s.account == nil && v.flags&beforeLogin == 0:
 		return Reply{Code: 530, Text: "Log in with USER and PASS first"}, true
-	case s.denies(c.Verb):
+	case s.denies(*c):
 		return Reply{Code: 502, Text: c.Verb + " is not available here"}, true
-	case (changes[c.Verb] || c.Verb == "RETR") && s.unrecorded():
+	case (changes[s.meaning(*c)] || c.Verb == "RETR") && s.unrecorded():
 		return replyUnrecorded, true
 	case v.flags&needsArg != 0 && c.Arg == "":
 		return Reply{Code: 501, Text: c.Verb + " needs an argument"}, true

@@ -36,21 +36,12 @@ func (s *Session) user(c *Command) (Reply, bool) {
 	s.logout()
 	s.name = c.Arg
 	if len(s.control.peer) > 0 {
-		user, err := s.ask(auth.Login{CertificateOnly: true})
-		if err == nil {
-			return s.admit(c, user)
-		}
-		if errors.Is(err, auth.ErrCodeNeeded) {
-			s.proof = &auth.Login{CertificateOnly: true}
-			return Reply{Code: 332, Text: "One-time code, please: ACCT"}, true
-		}
-		if !errors.Is(err, auth.ErrDenied) {
-			return s.cannotTell(err), true
-		}
-		s.log.Debug("certificate does not log in", "user", s.name, "err", err.Error())
+		return s.prove(c, auth.Login{CertificateOnly: true})
 	}
-	return Reply{Code: 331, Text: "Password, please"}, true
+	return replyPassword, true
 }
+
+var replyPassword = Reply{Code: 331, Text: "Password, please"}
 
 // loggedInAtUser changes the library's answer to the PASS that USER became.
 func loggedInAtUser(_ *Session, _ Command, r Reply) Reply {
@@ -93,7 +84,11 @@ func (s *Session) prove(c *Command, l auth.Login) (Reply, bool) {
 		return replyUnrecorded, true
 	}
 	user, err := s.ask(l)
-	s.counted(err)
+	if l.CertificateOnly && l.Code == "" && errors.Is(err, auth.ErrDenied) {
+		s.log.Debug("certificate does not log in", "user", s.name, "err", err.Error())
+		return replyPassword, true // it was no guess
+	}
+	s.tried(err)
 	switch {
 	case err == nil:
 		return s.admit(c, user)

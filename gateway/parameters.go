@@ -121,11 +121,17 @@ func (s *Session) size(*Command) (Reply, bool) {
 	return Reply{}, false
 }
 
+// setsTime: the argument of MDTM is a time and a name.
+func setsTime(arg string) bool {
+	stamp, rest, found := strings.Cut(arg, " ")
+	_, err := time.Parse(timeVal, stamp)
+	return found && err == nil && rest != ""
+}
+
 // mdtm keeps MDTM from a folder, and makes MFMT of the form that sets a time, which clients sent
 // before MFMT was there.
 func (s *Session) mdtm(c *Command) (Reply, bool) {
-	stamp, rest, found := strings.Cut(c.Arg, " ")
-	if _, err := time.Parse(timeVal, stamp); found && err == nil && rest != "" {
+	if setsTime(c.Arg) {
 		c.Verb = "MFMT"
 		return Reply{}, false
 	}

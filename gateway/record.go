@@ -14,10 +14,9 @@ import (
 // The record has one event for each login, refusal, command that changes something, transfer and end of
 // a session. The texts of replies and the reasons in it are ours; paths are the client's.
 
-// changes are the commands that change something; the argument is a path but of SITE's.
+// changes are the commands that change something, by what they come to; SITE has some of its own.
 var changes = map[string]bool{
-	"DELE": true, "MKD": true, "XMKD": true, "RMD": true, "XRMD": true, "RNTO": true, "MFMT": true,
-	"STOR": true, "APPE": true, "STOU": true,
+	"DELE": true, "MKD": true, "RMD": true, "RNTO": true, "MFMT": true, "STOR": true, "APPE": true, "STOU": true,
 }
 
 // event is what all events of the session have.
@@ -46,10 +45,10 @@ func (s *Session) record(c Command, r Reply, took time.Duration) {
 	switch {
 	case t != nil && t.list == nil:
 		e = t.event()
-	case changes[c.Verb]:
+	case changes[s.meaning(c)]:
 		e = s.event(audit.Command)
 		e.Path = s.abs(c.Arg)
-		switch c.Verb {
+		switch s.meaning(c) {
 		case "RNTO":
 			e.Path, e.Target = s.renameFrom, e.Path
 		case "MFMT":

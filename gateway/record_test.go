@@ -2,6 +2,7 @@ package gateway_test
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -76,6 +77,7 @@ func TestRecord(t *testing.T) {
 	ann.cmd(257, "MKD made")
 	ann.cmd(550, "DELE missing")
 	ann.cmd(213, "MFMT 20200102030405 dir/new")
+	ann.cmd(213, "MDTM 20200102030406 dir/new")
 	ann.breakOff("STOR half", "half")
 	ann.cmd(221, "QUIT")
 	f.waitForSessions(0)
@@ -124,6 +126,7 @@ func TestRecord(t *testing.T) {
 		{Event: audit.Command, User: "ann", Command: "MKD", Path: "/made", Code: 257},
 		{Event: audit.Command, User: "ann", Command: "DELE", Path: "/missing", Code: 550, Reason: "No such file or folder"},
 		{Event: audit.Command, User: "ann", Command: "MFMT", Code: 213, Detail: "MFMT 20200102030405 dir/new"},
+		{Event: audit.Command, User: "ann", Command: "MDTM", Code: 213, Detail: "MDTM 20200102030406 dir/new"},
 		{
 			Event: audit.Transfer, User: "ann", Command: "STOR", Path: "/half", Code: 426, Bytes: 4, Direction: audit.Up, Backend: "disk",
 			Reason: "The data connection ended without close_notify; nothing was published",
@@ -182,9 +185,20 @@ func TestRecordRequired(t *testing.T) {
 	c.passive()
 	c.cmd(451, "RETR there")
 	c.cmd(451, "DELE there")
+	c.cmd(451, "MDTM 20200102030405 there")
+	c.cmd(451, "SITE UTIME 20200102030405 there")
 	c.cmd(213, "SIZE there")
+	c.cmd(211, "SITE WHO")
 	d := f.dial()
 	d.cmd(331, "USER ann")
 	d.cmd(451, "PASS secret")
 	equal(t, "there", f.read("there"), "there")
+
+	cert, print := clientCertificate(t, "ann")
+	g, _ := startFile(t, "users:\n  - {name: ann, login: certificate, certificates: ["+print+"], "+anyMount+"}\n",
+		func(o *gateway.Options) { o.Audit = log })
+	e := g.dial()
+	e.startTLS(func(cfg *tls.Config) { cfg.Certificates = []tls.Certificate{cert} })
+	e.cmd(451, "USER ann")
+	e.cmd(530, "PWD")
 }

@@ -18,16 +18,17 @@ import (
 type siteCommand struct {
 	name, usage string
 	run         func(s *Session, c Command, arg string) Reply
+	changes     bool
 }
 
 // siteCommands are what SITE knows. A new one is a row here.
 func siteCommands() []siteCommand {
 	return []siteCommand{
-		{"HELP", "SITE HELP: this list", siteHelp},
-		{"WHO", "SITE WHO: your sessions, and what they transfer", siteWho},
-		{"QUOTA", "SITE QUOTA: what you have stored, and what you may store", siteQuota},
-		{"UTIME", "SITE UTIME YYYYMMDDhhmmss file: set a file's time, in UTC", siteUtime},
-		{"CHMOD", "SITE CHMOD mode file: for clients that insist; there are no modes here", siteChmod},
+		{"HELP", "SITE HELP: this list", siteHelp, false},
+		{"WHO", "SITE WHO: your sessions, and what they transfer", siteWho, false},
+		{"QUOTA", "SITE QUOTA: what you have stored, and what you may store", siteQuota, false},
+		{"UTIME", "SITE UTIME YYYYMMDDhhmmss file: set a file's time, in UTC", siteUtime, true},
+		{"CHMOD", "SITE CHMOD mode file: for clients that insist; there are no modes here", siteChmod, false},
 	}
 }
 
@@ -41,11 +42,17 @@ func (s *Session) site(c *Command) (Reply, bool) {
 	name, arg, _ := strings.Cut(strings.TrimSpace(c.Arg), " ")
 	for _, sc := range siteCommands() {
 		if strings.EqualFold(name, sc.name) {
+			if sc.changes && s.unrecorded() {
+				return replyUnrecorded, true
+			}
 			return sc.run(s, *c, strings.TrimLeft(arg, " ")), true
 		}
 	}
 	for _, own := range s.server.opts.SiteCommands {
 		if strings.EqualFold(name, own.Name) {
+			if s.unrecorded() { // nobody knows what it changes
+				return replyUnrecorded, true
+			}
 			return s.runSite(own, *c, strings.TrimLeft(arg, " ")), true
 		}
 	}

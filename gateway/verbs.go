@@ -12,6 +12,8 @@ type verb struct {
 	run func(*Session, *Command) (Reply, bool)
 	// reply changes the answer on its way out; c is the command as the client sent it.
 	reply func(s *Session, c Command, r Reply) Reply
+	// same is the verb that this is an old name of.
+	same string
 }
 
 type verbFlags uint8
@@ -118,7 +120,7 @@ func say(code int, text string) func(*Session, *Command) (Reply, bool) {
 
 // alias is an old name of a verb (RFC 775, RFC 1123 section 4.1.3.1).
 func alias(name string) verb {
-	v := verb{flags: hidden}
+	v := verb{flags: hidden, same: name}
 	if name == "CWD" || name == "MKD" || name == "RMD" {
 		v.flags |= needsArg
 	}
@@ -143,14 +145,14 @@ func made(_ *Session, _ Command, r Reply) Reply {
 // help answers HELP, also for one verb.
 func (s *Session) help(c *Command) (Reply, bool) {
 	if name := strings.ToUpper(strings.TrimSpace(c.Arg)); name != "" {
-		if _, known := s.server.commands[name]; !known || s.denies(name) {
+		if _, known := s.server.commands[name]; !known || s.deniesVerb(name) {
 			return Reply{Code: 501, Text: "Unknown command; HELP alone lists what there is"}, true
 		}
 		return Reply{Code: 214, Text: name + " is available"}, true
 	}
 	var names []string
 	for name, v := range s.server.commands {
-		if v.flags&hidden == 0 && !s.denies(name) {
+		if v.flags&hidden == 0 && !s.deniesVerb(name) {
 			names = append(names, name)
 		}
 	}
