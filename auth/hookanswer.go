@@ -2,7 +2,6 @@ package auth
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"encoding/json"
 	"strings"
 
@@ -52,11 +51,9 @@ func (h *Hook) parse(name string, body []byte) (*User, error) {
 		}
 	}
 	c.bounds(e)
-	// The checker wants to see a proof. Here it is the answer, and a stand-in that is thrown away.
-	e.Name, e.PasswordHash, e.TOTPSecret = name, "", ""
-	e.Login, e.Certificates = byCertificate, []string{strings.Repeat("0", 2*sha256.Size)}
-	u := c.account(e).user
-	u.proof = hookProof
+	e.Name = name
+	u := userOf(e)
+	u.proof = hookProof // the answer is the proof
 	u.Mounts = c.mounts(e.Mounts, name)
 	if err := doc.Err(); err != nil {
 		return nil, err

@@ -203,8 +203,10 @@ func (c checker) bounds(e entry) {
 	}
 }
 
+// account is a user with what proves who it is.
 func (c checker) account(e entry) account {
-	a := account{text: e.PasswordHash, login: e.Login, enabled: e.Enabled}
+	a := account{text: e.PasswordHash, login: e.Login, enabled: e.Enabled, user: userOf(e)}
+	a.user.proof = strings.Join(append([]string{string(e.Login), e.PasswordHash, e.TOTPSecret}, e.Certificates...), "\x00")
 	var err error
 	if e.PasswordHash != "" {
 		a.hash, err = parseHash(e.PasswordHash)
@@ -226,8 +228,13 @@ func (c checker) account(e entry) account {
 	if e.Login != byPassword && len(e.Certificates) == 0 {
 		c.problem("certificates", "missing; login: %s needs one", e.Login)
 	}
+	return a
+}
+
+// userOf is what an entry says about a user, but for its mounts and its proof.
+func userOf(e entry) *User {
 	zone := e.TimeZone.location()
-	a.user = &User{
+	u := &User{
 		Name: e.Name,
 		Limits: Limits{
 			Sessions: e.MaxSessions, UploadSize: int64(e.MaxUploadSize),
@@ -236,17 +243,16 @@ func (c checker) account(e entry) account {
 		},
 		Denied: upper(e.DeniedCommands),
 		TLS:    TLS{MinVersion: uint16(e.TLS.MinVersion), Reuse: Reuse(e.TLS.Reuse)},
-		proof:  strings.Join(append([]string{string(e.Login), e.PasswordHash, e.TOTPSecret}, e.Certificates...), "\x00"),
 		when:   schedule{hours: e.LoginHours, zone: zone},
 		where:  networks{allow: Prefixes(e.AllowFrom), deny: Prefixes(e.DenyFrom)},
 	}
 	if !e.ValidFrom.IsZero() {
-		a.user.when.from = e.ValidFrom.begin(zone)
+		u.when.from = e.ValidFrom.begin(zone)
 	}
 	if !e.ValidUntil.IsZero() {
-		a.user.when.until = e.ValidUntil.end(zone)
+		u.when.until = e.ValidUntil.end(zone)
 	}
-	return a
+	return u
 }
 
 func upper(verbs []string) []string {

@@ -133,6 +133,7 @@ func (s *Session) admit(c *Command, user *auth.User) (Reply, bool) {
 	}
 	c.Verb, c.Arg = "PASS", "-"
 	s.account, s.mounts = user, mounts
+	s.server.forgetQuota(user)
 	s.current.Store(user)
 	s.log.Info("login", "user", s.name, "tls", s.secure)
 	s.server.opts.Audit.Write(s.event(audit.Login))

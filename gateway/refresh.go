@@ -57,4 +57,5 @@ func (s *Session) adopt() {
 		return
 	}
 	s.account, s.mounts = user, mounts
+	s.server.forgetQuota(user)
 }

@@ -62,7 +62,7 @@ func New(o Options) (*Server, error) {
 		ports:     newPortRange(o.Passive),
 		public:    &publicHost{name: o.Passive.PublicHost},
 		bounds:    newBounds(o.Limits),
-		counting:  counting{running: map[string]chan struct{}{}},
+		counting:  newCounting(),
 		listeners: map[net.Listener]struct{}{},
 		sessions:  map[*Session]struct{}{},
 		idle:      make(chan struct{}),

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"sync"
+	"time"
 )
 
 // What uploads fail with that a quota has no room for.
@@ -22,7 +23,7 @@ type Max struct {
 }
 
 // Quotas holds what users have stored, as far as this process knows. The names must be those of
-// users, not whatever a client sends: each is kept until Forget.
+// users, not whatever a client sends: each is kept.
 type Quotas struct {
 	mu    sync.Mutex
 	users map[string]*Usage
@@ -31,7 +32,7 @@ type Quotas struct {
 // NewQuotas knows nobody yet.
 func NewQuotas() *Quotas { return &Quotas{users: map[string]*Usage{}} }
 
-// User returns the usage of a user, always the same one until Forget.
+// User returns the usage of a user, always the same one.
 func (q *Quotas) User(name string) *Usage {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -43,19 +44,12 @@ func (q *Quotas) User(name string) *Usage {
 	return u
 }
 
-// Forget drops a user who is no more. Whoever has his Usage still counts there, and only there.
-func (q *Quotas) Forget(name string) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	delete(q.users, name)
-}
-
 // Usage is what a user has stored, and what his running uploads have reserved. It begins at nothing:
-// until Known says that his files have been counted, it holds only what changed since.
+// until Counted says that his files have been counted, it holds only what changed since.
 type Usage struct {
-	mu    sync.Mutex
-	known bool
-	used  amount
+	mu      sync.Mutex
+	counted time.Time
+	used    amount
 	// reserved are the bytes of running uploads, and the files that will be new.
 	reserved amount
 	// changes is the sum of all changes ever, of which a Count needs those since its beginning.
@@ -64,11 +58,11 @@ type Usage struct {
 
 type amount struct{ bytes, files int64 }
 
-// Known reports whether the files of the user have been counted.
-func (u *Usage) Known() bool {
+// Counted is when the files of the user were last counted; the zero time is never.
+func (u *Usage) Counted() time.Time {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	return u.known
+	return u.counted
 }
 
 // Get returns what is stored, without what running uploads have reserved.
@@ -105,7 +99,7 @@ func (u *Usage) BeginCount() *Count {
 }
 
 func (u *Usage) set(counted, since amount) {
-	u.known = true
+	u.counted = time.Now()
 	u.used = amount{}.plus(counted).plus(since)
 }
 

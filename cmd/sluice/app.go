@@ -16,6 +16,7 @@ import (
 	"github.com/sluice-ftp/sluice/audit"
 	"github.com/sluice-ftp/sluice/auth"
 	"github.com/sluice-ftp/sluice/gateway"
+	"github.com/sluice-ftp/sluice/limits"
 )
 
 // app is a gateway that listens and is ready to run.
@@ -24,6 +25,7 @@ type app struct {
 	resources *resources
 	listeners []listener
 	server    server
+	recounter *recounter
 	admin     *admin // nil without a socket
 	grace     time.Duration
 }
@@ -34,8 +36,10 @@ type server interface {
 	Shutdown(ctx context.Context) error
 	Sessions() int
 	Refresh()
-	Recount(users []*auth.User)
-	bans
+	Bans() []limits.Ban
+	Unban(subject string) bool
+	Usage(users []*auth.User) []gateway.Usage
+	CountQuotas(ctx context.Context, users []*auth.User) error
 }
 
 // newApp opens everything that c names. The caller has to Close it.
@@ -56,29 +60,19 @@ func newApp(ctx context.Context, c *config, log *slog.Logger) (*app, error) {
 	if a.server, err = gateway.New(o); err != nil {
 		return nil, errors.Join(err, r.Close())
 	}
-	r.sources = append(r.sources, a.quotas())
+	a.recounter = newRecounter(a.server, r.users.Users, time.Duration(c.Limits.QuotaRecount), log)
+	r.sources = append(r.sources, a.recounter.source())
 	if a.listeners, err = listen(ctx, c.Listen); err != nil {
 		return nil, errors.Join(err, r.Close())
 	}
 	if c.AdminSocket != "" {
-		if a.admin, err = listenAdmin(ctx, c.AdminSocket, a.server, r.audit); err != nil {
+		if a.admin, err = listenAdmin(ctx, c.AdminSocket, a.recounter, r.audit); err != nil {
 			return nil, errors.Join(c.fault("admin_socket", err, ""), a.Close())
 		}
 	}
 	r.announce(c, log)
 	r.audit.Write(audit.Event{Event: audit.Operator, Detail: "start"})
 	return a, nil
-}
-
-// quotas are counted anew after SIGHUP.
-func (a *app) quotas() *source {
-	s := newSource("quotas")
-	s.reload = func() error {
-		a.server.Recount(a.resources.users.Users())
-		return nil
-	}
-	s.report = func(log *slog.Logger) { log.Info("will be counted anew") }
-	return s
 }
 
 // Close frees what newApp opened.
@@ -125,6 +119,7 @@ func (a *app) watch(ctx context.Context, forced <-chan struct{}) <-chan struct{}
 	g.Go(func() {
 		(&reloader{log: a.log, sources: a.resources.sources, refresh: a.server.Refresh}).watch(ctx, forced)
 	})
+	g.Go(func() { a.recounter.keep(ctx) })
 	g.Go(func() { trimMemory(ctx, a.server.Sessions, a.resources.memory) })
 	done := make(chan struct{})
 	go func() {

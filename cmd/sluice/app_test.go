@@ -17,6 +17,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/sluice-ftp/sluice/auth"
+	"github.com/sluice-ftp/sluice/gateway"
 	"github.com/sluice-ftp/sluice/limits"
 )
 
@@ -36,11 +37,13 @@ func (s *fakeServer) Serve(net.Listener, bool) error {
 	return nil
 }
 
-func (s *fakeServer) Sessions() int        { return 0 }
-func (s *fakeServer) Refresh()             {}
-func (s *fakeServer) Bans() []limits.Ban   { return nil }
-func (s *fakeServer) Recount([]*auth.User) {}
-func (s *fakeServer) Unban(string) bool    { return false }
+func (s *fakeServer) Sessions() int                      { return 0 }
+func (s *fakeServer) Refresh()                           {}
+func (s *fakeServer) Bans() []limits.Ban                 { return nil }
+func (s *fakeServer) Unban(string) bool                  { return false }
+func (s *fakeServer) Usage([]*auth.User) []gateway.Usage { return nil }
+
+func (s *fakeServer) CountQuotas(context.Context, []*auth.User) error { return nil }
 
 func (s *fakeServer) Shutdown(ctx context.Context) error {
 	close(s.down)
@@ -67,6 +70,7 @@ func runApp(t *testing.T, s *fakeServer, script func(send func(os.Signal), cance
 			resources: &resources{sources: s.sources},
 			listeners: []listener{{fakeListener{}, false}, {fakeListener{}, true}},
 			server:    s,
+			recounter: newRecounter(s, func() []*auth.User { return nil }, 0, slog.New(slog.DiscardHandler)),
 			grace:     time.Minute,
 		}
 		signals := make(chan os.Signal)

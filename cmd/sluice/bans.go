@@ -3,14 +3,10 @@ package main
 import (
 	"cmp"
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
-	"os"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -21,7 +17,6 @@ import (
 )
 
 func bansCommand() *cobra.Command {
-	var socket, file string
 	c := &cobra.Command{
 		Use:   "bans",
 		Short: "List and lift bans of a running gateway",
@@ -32,12 +27,7 @@ func bansCommand() *cobra.Command {
 		Args: unknownCommand,
 		RunE: needsCommand,
 	}
-	c.PersistentFlags().StringVar(&socket, "socket", "", "the gateway's admin_socket, a `path`")
-	c.PersistentFlags().StringVar(&file, "config", "", "configuration `file` that names the socket")
-	dial := func(c *cobra.Command) (*adminClient, error) {
-		path, err := adminSocket(c, socket, file)
-		return &adminClient{path}, err
-	}
+	dial := adminFlags(c)
 	c.AddCommand(&cobra.Command{
 		Use: "list", Short: "List bans", Example: "  sluice bans list --config sluice.yaml", Args: unknownCommand,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -45,7 +35,7 @@ func bansCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.list(c.Context(), c.OutOrStdout())
+			return a.listBans(c.Context(), c.OutOrStdout())
 		},
 	}, &cobra.Command{
 		Use: "remove SUBJECT", Short: "Lift the ban of an address or a user", Example: "  sluice bans remove 192.0.2.7 --config sluice.yaml",
@@ -60,64 +50,21 @@ func bansCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.remove(c.Context(), args[0], c.OutOrStdout())
+			return a.removeBan(c.Context(), args[0], c.OutOrStdout())
 		},
 	})
 	return c
 }
 
-// adminSocket finds the socket: the flag's, or that of the configuration.
-func adminSocket(c *cobra.Command, socket, file string) (string, error) {
-	if socket != "" {
-		return socket, nil
-	}
-	if err := refuseEmptyConfig(c); err != nil {
-		return "", err
-	}
-	if file == "" {
-		return "", usage(c, "--socket or --config is missing")
-	}
-	conf, err := loadConfig(file, os.LookupEnv)
-	if err != nil {
-		return "", err
-	}
-	if conf.AdminSocket == "" {
-		return "", conf.fault("admin_socket", errors.New("missing, so there is nobody to ask"), "name a path for the socket and restart the gateway")
-	}
-	return conf.AdminSocket, nil
-}
-
-// adminClient asks a gateway by its socket.
-type adminClient struct{ path string }
-
-func (a *adminClient) do(ctx context.Context, method, path string) (*http.Response, error) {
-	client := http.Client{Timeout: adminTimeout, Transport: &http.Transport{
-		DisableKeepAlives: true,
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return new(net.Dialer).DialContext(ctx, "unix", a.path)
-		},
-	}}
-	req, err := http.NewRequestWithContext(ctx, method, "http://sluice"+path, nil)
-	if err != nil {
-		return nil, err
-	}
-	resp, err := client.Do(req)
-	var op *net.OpError
-	if errors.As(err, &op) {
-		return nil, hint{error: fmt.Errorf("the gateway at %s does not answer: %w", a.path, op.Err), todo: "is it running, and as you?"}
-	}
-	return resp, err
-}
-
-func (a *adminClient) list(ctx context.Context, out io.Writer) error {
-	resp, err := a.do(ctx, http.MethodGet, bansPath)
+func (a *adminClient) listBans(ctx context.Context, out io.Writer) error {
+	resp, err := a.do(ctx, http.MethodGet, bansPath, adminTimeout)
 	if err != nil {
 		return err
 	}
 	defer resp.Body.Close()
 	var bans []limits.Ban
-	if err := json.NewDecoder(resp.Body).Decode(&bans); err != nil {
-		return fmt.Errorf("bans: what the gateway says: %w", err)
+	if err := decode(resp, &bans); err != nil {
+		return err
 	}
 	if len(bans) == 0 {
 		_, err := fmt.Fprintln(out, "Nobody is banned.")
@@ -140,8 +87,8 @@ func quoted(s string) string {
 	return cmp.Or(s, `""`)
 }
 
-func (a *adminClient) remove(ctx context.Context, subject string, out io.Writer) error {
-	resp, err := a.do(ctx, http.MethodDelete, bansPath+"?"+url.Values{"subject": {subject}}.Encode())
+func (a *adminClient) removeBan(ctx context.Context, subject string, out io.Writer) error {
+	resp, err := a.do(ctx, http.MethodDelete, bansPath+"?"+url.Values{"subject": {subject}}.Encode(), adminTimeout)
 	if err != nil {
 		return err
 	}
@@ -153,5 +100,5 @@ func (a *adminClient) remove(ctx context.Context, subject string, out io.Writer)
 	case http.StatusNotFound:
 		return hint{error: fmt.Errorf("%s is not banned", quoted(subject)), todo: "see: sluice bans list"}
 	}
-	return fmt.Errorf("bans: the gateway says %s", resp.Status)
+	return refused(resp)
 }

@@ -14,7 +14,10 @@ import (
 )
 
 // realBans are those of a gateway without one.
-type realBans struct{ all *limits.Bans }
+type realBans struct {
+	operated
+	all *limits.Bans
+}
 
 func (b realBans) Bans() []limits.Ban        { return b.all.List() }
 func (b realBans) Unban(subject string) bool { return b.all.Remove(subject) }
@@ -22,7 +25,7 @@ func (b realBans) Unban(subject string) bool { return b.all.Remove(subject) }
 func TestBansCommands(t *testing.T) {
 	socket := filepath.Join(t.TempDir(), "admin.sock")
 	bans := limits.NewBans(limits.BanPolicy{Failures: 1, Window: time.Hour, Ban: time.Hour})
-	a, err := listenAdmin(t.Context(), socket, realBans{bans}, nil)
+	a, err := listenAdmin(t.Context(), socket, realBans{all: bans}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,7 +54,7 @@ func TestBansCommands(t *testing.T) {
 	if info, err := os.Stat(socket); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("the socket has mode %v, %v", info.Mode(), err)
 	}
-	if _, err := listenAdmin(t.Context(), socket, realBans{bans}, nil); err == nil || !strings.Contains(err.Error(), "another gateway") {
+	if _, err := listenAdmin(t.Context(), socket, realBans{all: bans}, nil); err == nil || !strings.Contains(err.Error(), "another gateway") {
 		t.Errorf("a second gateway: %v", err)
 	}
 	if err := a.Close(); err != nil {
@@ -66,7 +69,7 @@ func TestBansCommands(t *testing.T) {
 	}
 	l.SetUnlinkOnClose(false)
 	_ = l.Close()
-	b, err := listenAdmin(t.Context(), socket, realBans{bans}, nil)
+	b, err := listenAdmin(t.Context(), socket, realBans{all: bans}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,7 +80,7 @@ func TestBansCommands(t *testing.T) {
 	if err := os.WriteFile(file, []byte("x"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := listenAdmin(t.Context(), file, realBans{bans}, nil); err == nil || !strings.Contains(err.Error(), "no socket") {
+	if _, err := listenAdmin(t.Context(), file, realBans{all: bans}, nil); err == nil || !strings.Contains(err.Error(), "no socket") {
 		t.Errorf("a file: %v", err)
 	}
 	if _, err := os.Stat(file); err != nil {

@@ -78,6 +78,7 @@ type (
 		PerIP            int      `yaml:"connections_per_ip"`
 		Upload           size     `yaml:"upload"`
 		Download         size     `yaml:"download"`
+		QuotaRecount     duration `yaml:"quota_recount"`
 	}
 	bansConfig struct {
 		Failures int            `yaml:"failures"`
@@ -126,6 +127,7 @@ func defaultConfig() *config {
 			IdleTimeout:      duration(5 * time.Minute),
 			DataStallTimeout: duration(2 * time.Minute),
 			LoginTimeout:     duration(30 * time.Second),
+			QuotaRecount:     duration(24 * time.Hour),
 		},
 		Bans: bansConfig{
 			Failures: 10, Window: duration(10 * time.Minute), Ban: duration(10 * time.Minute), MaxBan: duration(24 * time.Hour),

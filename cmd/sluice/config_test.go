@@ -85,7 +85,7 @@ denied_commands: [site, MFMT]
 bans: {failures: 3, window: 1m, ban: 2m, max_ban: 3m, never: []}
 site: {chmod: refuse}
 limits:
-  {idle_timeout: 1h30m, data_stall_timeout: 90s, login_timeout: 1s, connections: 7, connections_per_ip: 5, upload: 1MiB, download: 2MiB}
+  {idle_timeout: 1h30m, data_stall_timeout: 90s, login_timeout: 1s, connections: 7, connections_per_ip: 5, upload: 1MiB, download: 2MiB, quota_recount: 2h}
 tuning: {buffer_size: 1MiB, tcp_nodelay: false, so_rcvbuf: 4 MiB, so_sndbuf: 65536}
 transfer_eof: off
 ascii: binary
@@ -151,7 +151,7 @@ func TestConfigProblems(t *testing.T) {
 F:1:1: backends: missing; there has to be one, like disk: {type: local, root: ./data}
 F:1:1: users_file: missing; name the file with the users, like users.yaml`},
 		"key of a later version": {tlsOK + "metrics: {path: a}\nlimits: {queue: 5}" + rest, `F:2:1: metrics: unknown key; known here are listen, passive, tls, memory_budget, limits, bans, site, tuning, transfer_eof, ascii, active_mode, allow_from, deny_from, denied_commands, shutdown_grace, log, audit_log, admin_socket, backends, users_file, auth
-F:3:10: limits.queue: unknown key; known here are idle_timeout, data_stall_timeout, login_timeout, connections, connections_per_ip, upload, download`},
+F:3:10: limits.queue: unknown key; known here are idle_timeout, data_stall_timeout, login_timeout, connections, connections_per_ip, upload, download, quota_recount`},
 		"little memory": {tlsOK + "memory_budget: 1MiB" + rest, `F:2:16: memory_budget: 1MiB is not within 16MiB and 16GiB; 0 is a quarter of the memory limit`},
 		"no listener":   {tlsOK + "listen: {ftp: '', ftps: ''}" + rest, `F:2:10: listen: nothing to listen on; give ftp or ftps an address, like :2121`},
 		"addresses": {tlsOK + "listen: {ftp: '2121', ftps: ':ftps'}" + rest, `F:2:15: listen.ftp: "2121" is not an address; write it like :2121 or 127.0.0.1:2121

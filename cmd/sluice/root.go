@@ -27,7 +27,7 @@ func rootCommand() *cobra.Command {
 	}
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usage(c, "%w", err) })
-	root.AddCommand(serveCommand(), checkCommand(), doctorCommand(), healthcheckCommand(), userCommand(), bansCommand(), versionCommand())
+	root.AddCommand(serveCommand(), checkCommand(), doctorCommand(), healthcheckCommand(), userCommand(), bansCommand(), quotaCommand(), versionCommand())
 	return root
 }
 

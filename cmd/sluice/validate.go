@@ -208,6 +208,9 @@ func (v validator) limits(c *config) {
 	v.between("limits.idle_timeout", c.Limits.IdleTimeout, time.Second, 24*time.Hour)
 	v.between("limits.data_stall_timeout", c.Limits.DataStallTimeout, time.Second, 24*time.Hour)
 	v.between("limits.login_timeout", c.Limits.LoginTimeout, time.Second, 24*time.Hour)
+	if c.Limits.QuotaRecount != 0 {
+		v.between("limits.quota_recount", c.Limits.QuotaRecount, time.Minute, 365*24*time.Hour)
+	}
 	v.bans(c.Bans)
 	for key, n := range map[string]int{"connections": c.Limits.Connections, "connections_per_ip": c.Limits.PerIP} {
 		if n < 0 {

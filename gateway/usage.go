@@ -1,0 +1,197 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/sluice-ftp/sluice/auth"
+	"github.com/sluice-ftp/sluice/backends"
+	"github.com/sluice-ftp/sluice/limits"
+)
+
+// A quota is of all that is in a user's mounts. That is counted by listing them, and from then on kept
+// here: what others put there meanwhile is found at the next count.
+
+// Usage is what a user with a quota has stored.
+type Usage struct {
+	User         string
+	Bytes, Files int64
+	// MaxBytes and MaxFiles are the quota; 0 is no bound.
+	MaxBytes, MaxFiles int64
+	// Counted is when the store was last asked; the zero time is never.
+	Counted time.Time
+}
+
+// Usage returns what those of users who have a quota have stored, as far as it is known.
+func (s *Server) Usage(users []*auth.User) []Usage {
+	var all []Usage
+	for _, u := range users {
+		if !hasQuota(u.Limits) {
+			continue
+		}
+		stored := s.bounds.quotas.User(u.Name)
+		one := Usage{User: u.Name, MaxBytes: u.Limits.Bytes, MaxFiles: u.Limits.Files, Counted: stored.Counted()}
+		one.Bytes, one.Files = stored.Get()
+		all = append(all, one)
+	}
+	return all
+}
+
+// countsAtOnce is how many users are counted at the same time: the stores have partners to serve.
+const countsAtOnce = 4
+
+// CountQuotas asks the stores what those of users who have a quota have stored, whatever is known already.
+// What fails for one user does not keep it from the others; all of it is in the error.
+func (s *Server) CountQuotas(ctx context.Context, users []*auth.User) error {
+	var counts errgroup.Group
+	counts.SetLimit(countsAtOnce)
+	errs := make([]error, len(users))
+	for i, u := range users {
+		if !hasQuota(u.Limits) {
+			continue
+		}
+		counts.Go(func() error {
+			mounts, err := s.mountsOf(u)
+			if err == nil {
+				_, err = s.count(ctx, u.Name, mounts, true)
+			}
+			if err != nil {
+				errs[i] = fmt.Errorf("gateway: count what %q has stored: %w", u.Name, err)
+			}
+			return nil
+		})
+	}
+	_ = counts.Wait() // they are in errs
+	return errors.Join(errs...)
+}
+
+// counted returns what a user has stored, and counts it first if that is not known of these mounts.
+func (s *Server) counted(ctx context.Context, user string, mounts []mount) (*limits.Usage, error) {
+	return s.count(ctx, user, mounts, false)
+}
+
+func (s *Server) count(ctx context.Context, user string, mounts []mount, again bool) (*limits.Usage, error) {
+	where := placesOf(mounts)
+	if !again && s.counting.known(user, where) {
+		return s.bounds.quotas.User(user), nil
+	}
+	unlock, err := s.counting.lock(ctx, user)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	u := s.bounds.quotas.User(user)
+	if !again && s.counting.known(user, where) {
+		return u, nil
+	}
+	if err := list(ctx, u, mounts); err != nil {
+		return nil, err
+	}
+	s.counting.note(user, where)
+	return u, nil
+}
+
+// forgetQuota is for users without one: what they store is not counted, so nothing that was is true.
+func (s *Server) forgetQuota(u *auth.User) {
+	if !hasQuota(u.Limits) {
+		s.counting.forget(u.Name)
+	}
+}
+
+// counting are the counts that run, one of each user at most, and of which mounts those were that have
+// finished.
+type counting struct {
+	mu      sync.Mutex
+	running map[string]chan struct{}
+	places  map[string][]place
+}
+
+// place is where a mount stores.
+type place struct{ backend, prefix string }
+
+func placesOf(mounts []mount) []place {
+	places := make([]place, len(mounts))
+	for i, m := range mounts {
+		places[i] = place{m.Backend, m.Prefix}
+	}
+	return places
+}
+
+func newCounting() counting {
+	return counting{running: map[string]chan struct{}{}, places: map[string][]place{}}
+}
+
+// lock waits until no other count of a user runs.
+func (c *counting) lock(ctx context.Context, user string) (unlock func(), err error) {
+	for {
+		c.mu.Lock()
+		other, running := c.running[user]
+		if !running {
+			done := make(chan struct{})
+			c.running[user] = done
+			c.mu.Unlock()
+			return func() {
+				c.mu.Lock()
+				delete(c.running, user)
+				c.mu.Unlock()
+				close(done)
+			}, nil
+		}
+		c.mu.Unlock()
+		select {
+		case <-other:
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
+}
+
+func (c *counting) known(user string, where []place) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	counted, ok := c.places[user]
+	return ok && slices.Equal(counted, where)
+}
+
+func (c *counting) note(user string, where []place) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.places[user] = where
+}
+
+func (c *counting) forget(user string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.places, user)
+}
+
+// list asks the stores what there is in all mounts, folder by folder.
+func list(ctx context.Context, u *limits.Usage, mounts []mount) error {
+	c := u.BeginCount()
+	var bytes, files int64
+	for _, m := range mounts {
+		for folders := []string{m.Prefix}; len(folders) > 0; {
+			dir := folders[len(folders)-1]
+			folders = folders[:len(folders)-1]
+			for obj, err := range m.adapter.List(ctx, dir, backends.ListOptions{}) {
+				switch {
+				case backends.KindOf(err) == backends.NotExist && err != nil:
+				case err != nil:
+					return err
+				case obj.Dir:
+					folders = append(folders, obj.Key)
+				default:
+					bytes, files = bytes+obj.Size, files+1
+				}
+			}
+		}
+	}
+	c.Finish(bytes, files)
+	return nil
+}
