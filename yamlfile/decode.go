@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -93,9 +94,22 @@ func (d *Document) structure(n ast.Node, key string, v reflect.Value, others []s
 		if f, ok := fields[name]; ok {
 			d.value(kv.Value, join(key, name), f)
 		} else if !slices.Contains(others, name) {
-			d.add(position(kv.Key), join(key, name), "unknown key; known here are "+strings.Join(known, ", "))
+			d.unknown(kv, key, name, known)
 		}
 	}
+}
+
+// plainKey is what people may have meant as a key. What is not may be a part of a secret: the rest, behind a
+// comma, of a value without quotes in a flow mapping.
+var plainKey = regexp.MustCompile(`^[A-Za-z][a-z0-9_-]{0,39}$`)
+
+func (d *Document) unknown(kv *ast.MappingValueNode, key, name string, known []string) {
+	text := "known here are " + strings.Join(known, ", ")
+	if plainKey.MatchString(name) {
+		d.add(position(kv.Key), join(key, name), "unknown key; "+text)
+		return
+	}
+	d.add(position(kv.Key), key, "something that is no key; a value with a comma needs quotes; "+text)
 }
 
 // mapping reads a mapping whose keys are free.
@@ -143,6 +157,9 @@ func (d *Document) pairs(n ast.Node, key string) iter.Seq2[string, *ast.MappingV
 				continue
 			}
 			if line, ok := seen[name]; ok {
+				if !plainKey.MatchString(name) {
+					name = ""
+				}
 				d.add(position(kv.Key), join(key, name), fmt.Sprintf("given a second time; the first is in line %d", line))
 				continue
 			}
@@ -225,8 +242,8 @@ func text(n ast.Node) (string, bool) {
 }
 
 func join(key, name string) string {
-	if key == "" {
-		return name
+	if key == "" || name == "" {
+		return key + name
 	}
 	return key + "." + name
 }

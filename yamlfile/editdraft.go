@@ -27,8 +27,7 @@ func (l List) draft(data []byte) (*draft, error) {
 	if text, ok := strings.CutPrefix(d.text, "\ufeff"); ok {
 		d.mark, d.text = "\ufeff", text
 	}
-	// The parser counts the CR and the LF after a comment as two lines.
-	doc, err := parse(l.File, []byte(strings.ReplaceAll(d.text, "\r\n", "\n")), parser.ParseBytes)
+	doc, err := parse(l.File, oneLineEnd([]byte(d.text)), parser.ParseBytes)
 	if err != nil {
 		return nil, err
 	}

@@ -64,8 +64,11 @@ type Document struct {
 
 // Parse reads data. A syntax error is returned as Problems; name is the file's name in them.
 func Parse(name string, data []byte) (*Document, error) {
-	return parse(name, data, parser.ParseBytes)
+	return parse(name, oneLineEnd(data), parser.ParseBytes)
 }
+
+// oneLineEnd is for the parser, which counts the CR and the LF after a comment as two lines.
+func oneLineEnd(data []byte) []byte { return bytes.ReplaceAll(data, []byte("\r\n"), []byte("\n")) }
 
 type parserFunc func(data []byte, mode parser.Mode, opts ...parser.Option) (*ast.File, error)
 

@@ -96,15 +96,18 @@ func TestDecodeDefaults(t *testing.T) {
 
 func TestDecodeProblems(t *testing.T) {
 	for text, want := range map[string]string{
-		"number: 1.5\nflag: yes\nshout: quiet": "F:1:9: number: \"1.5\" is not a whole number\nF:2:7: flag: \"yes\" is neither true nor false\nF:3:8: shout: too quiet; shout",
-		"number: 99999999999999999999":         "F:1:9: number: \"99999999999999999999\" is not a whole number",
-		"text: [a]\ninner: b\nlist: c\nmap: d": "F:1:7: text: must be a single value\nF:2:8: inner: must be keys with values\nF:3:7: list: must be a list\nF:4:6: map: must be keys with values",
-		"hidden: x":                            "F:1:1: hidden: unknown key; known here are text, number, flag, shout, inner, list, map, raw",
-		"list:\n- {txt: a}\n- {text: b}":       "F:2:4: list[0].txt: unknown key; known here are text, last",
-		"inner: {<<: {text: a}}":               "F:1:9: inner: anchors and aliases are not read; write the value out",
-		"map: {a: {}, a: {text: x}}":           "F:1:14: map.a: given a second time; the first is in line 1",
-		"text: a\n---\ntext: b":                "F:3:1: a second document; everything has to stand in one",
-		"text: 'a":                             "F:1:7: not YAML: could not find end character of single-quoted text",
+		"number: 1.5\nflag: yes\nshout: quiet":               "F:1:9: number: \"1.5\" is not a whole number\nF:2:7: flag: \"yes\" is neither true nor false\nF:3:8: shout: too quiet; shout",
+		"number: 99999999999999999999":                       "F:1:9: number: \"99999999999999999999\" is not a whole number",
+		"text: [a]\ninner: b\nlist: c\nmap: d":               "F:1:7: text: must be a single value\nF:2:8: inner: must be keys with values\nF:3:7: list: must be a list\nF:4:6: map: must be keys with values",
+		"# one\r\n# two\r\nhidden: x\r\n":                    "F:3:1: hidden: unknown key; known here are text, number, flag, shout, inner, list, map, raw",
+		"inner: {text: $a$v=19$m=65536,t=3,p=1$c2Fs$aGFzaA}": "F:1:31: inner: something that is no key; a value with a comma needs quotes; known here are text, last\nF:1:35: inner: something that is no key; a value with a comma needs quotes; known here are text, last",
+		"inner: {text: a,p=1$c2Fs: x,p=1$c2Fs: y}":           "F:1:17: inner: something that is no key; a value with a comma needs quotes; known here are text, last\nF:1:29: inner: given a second time; the first is in line 1",
+		"hidden: x":                      "F:1:1: hidden: unknown key; known here are text, number, flag, shout, inner, list, map, raw",
+		"list:\n- {txt: a}\n- {text: b}": "F:2:4: list[0].txt: unknown key; known here are text, last",
+		"inner: {<<: {text: a}}":         "F:1:9: inner: anchors and aliases are not read; write the value out",
+		"map: {a: {}, a: {text: x}}":     "F:1:14: map.a: given a second time; the first is in line 1",
+		"text: a\n---\ntext: b":          "F:3:1: a second document; everything has to stand in one",
+		"text: 'a":                       "F:1:7: not YAML: could not find end character of single-quoted text",
 	} {
 		if _, _, got := decode(t, text); got != want {
 			t.Errorf("%q:\n%s\nwant\n%s", text, got, want)
