@@ -271,7 +271,7 @@ func TestHookAnswers(t *testing.T) {
 		"totp_secret":       {`{"user":{"totp_secret":"x",` + hookMounts + `}}`, "user.totp_secret: belongs in"},
 		"certificates":      {`{"user":{"certificates":[],` + hookMounts + `}}`, "user.certificates: belongs in"},
 		"password in value": {`{"user":{"time_zone":"` + hookPassword + `",` + hookMounts + `}}`, "left out"},
-		"password in key":   {`{"user":{"` + hookPassword + `":1,` + hookMounts + `}}`, "left out"},
+		"password in key":   {`{"user":{"` + hookPassword + `":1,` + hookMounts + `}}`, "no key"},
 		"password in case":  {`{"user":{"denied_commands":["` + hookPassword + `"],` + hookMounts + `}}`, "left out"},
 		"token":             {`{"user":{"time_zone":"x` + hookToken + `",` + hookMounts + `}}`, "left out"},
 		"many mistakes":     {`{"user":{"a":1` + strings.Repeat(`,"b":1`, 5000) + `}}`, "and 4992 more"},
