@@ -26,6 +26,7 @@ type raw struct {
 	conns map[string]*rawConn
 	cur   *rawConn
 	port  string // the address of the last passive port, whoever asked for it
+	codes *strings.Replacer
 }
 
 type rawConn struct {
@@ -67,6 +68,9 @@ func (r *raw) end() {
 }
 
 func (r *raw) line(line string) error {
+	if r.codes != nil {
+		line = r.codes.Replace(line)
+	}
 	kind, rest, _ := strings.Cut(line, " ")
 	switch kind {
 	case "=":

@@ -18,11 +18,16 @@ import (
 // rawVerbs are what a conversation can do beside talking.
 var rawVerbs = map[string]func(*raw, string) error{
 	"as":          (*raw).as,                                                  // NAME: go on with the connection of that name
-	"connect":     (*raw).connect,                                             // HOST:PORT
-	"login":       (*raw).login,                                               // USER: explicit TLS up to TYPE I
+	"connect":     (*raw).connect,                                             // HOST:PORT [from ADDRESS]
+	"login":       (*raw).login,                                               // USER [1.2 | 1.3]: explicit TLS up to TYPE I
 	"login-clear": (*raw).loginClear,                                          // USER
 	"tls":         (*raw).tls,                                                 // [1.1 | 1.2 | 1.3]: handshake
 	"tls-fails":   (*raw).tlsFails,                                            // [version]: the server refuses
+	"tls-as":      (*raw).tlsAs,                                               // CERTIFICATE: handshake with one
+	"stolen":      (*raw).stolen,                                              // CERTIFICATE KEY: with one and the key of another; the server refuses
+	"codes":       (*raw).oneTimeCodes,                                        // SECRET: from here on $CODE and $NEXT are good, $WRONG is not
+	"once":        (*raw).once,                                                // COUNT USER PASSWORD: so many log in at once, and one gets in
+	"forbidden":   (*raw).forbidden,                                           // see | use | change FOLDER: that is refused, and what needs more
 	"close":       func(r *raw, _ string) error { return r.cur.Close() },      // close_notify and FIN
 	"fin":         func(r *raw, _ string) error { return r.cur.FIN() },        // FIN alone
 	"flood":       (*raw).flood,                                               // BYTES without an end of line
@@ -37,6 +42,7 @@ var rawVerbs = map[string]func(*raw, string) error{
 	"pasv":        (*raw).pasv,   // EPSV; the port is remembered
 	"dial":        (*raw).dial,   // [from ADDRESS]: connect to it
 	"data-tls":    func(r *raw, _ string) error { return r.cur.data.Handshake(r.cur.TLS) },
+	"resumed":     (*raw).resumed, // the data connection goes on with a TLS session
 	"data-send":   func(r *raw, s string) error { return ignoreN(io.WriteString(r.cur.data, s)) },
 	"data-file":   (*raw).dataFile,                                             // FILE: send it
 	"data-try":    (*raw).dataTry,                                              // FILE: send it and end, if the server lets us
@@ -57,8 +63,9 @@ func (r *raw) as(name string) error {
 	return nil
 }
 
-func (r *raw) connect(addr string) error {
-	c, err := ftp.Dial(context.Background(), addr)
+func (r *raw) connect(arg string) error {
+	addr, from, _ := strings.Cut(arg, " from ")
+	c, err := ftp.DialFrom(context.Background(), addr, from)
 	if err != nil {
 		return err
 	}
@@ -67,24 +74,32 @@ func (r *raw) connect(addr string) error {
 	return nil
 }
 
-func (r *raw) login(user string) error { return r.loginAs(ftp.Explicit, user) }
+func (r *raw) login(arg string) error {
+	user, version, _ := strings.Cut(arg, " ")
+	return r.loginAs(ftp.Explicit, user, version)
+}
 
-func (r *raw) loginClear(user string) error { return r.loginAs(ftp.Clear, user) }
+func (r *raw) loginClear(user string) error { return r.loginAs(ftp.Clear, user, "") }
 
-func (r *raw) loginAs(mode ftp.Mode, user string) error {
+func (r *raw) loginAs(mode ftp.Mode, user, version string) error {
 	if err := r.connect("127.0.0.1:" + r.ts.Getenv("FTP_PORT")); err != nil {
 		return err
 	}
+	setVersion(r.cur.TLS, version)
 	return r.cur.Login(mode, user, password)
 }
 
 var versions = map[string]uint16{"1.1": tls.VersionTLS11, "1.2": tls.VersionTLS12, "1.3": tls.VersionTLS13}
 
+func setVersion(c *tls.Config, version string) {
+	if v, ok := versions[version]; ok {
+		c.MinVersion, c.MaxVersion = v, v
+	}
+}
+
 func (r *raw) tls(version string) error {
 	r.cur.TLS = ftp.InsecureTLS()
-	if v, ok := versions[version]; ok {
-		r.cur.TLS.MinVersion, r.cur.TLS.MaxVersion = v, v
-	}
+	setVersion(r.cur.TLS, version)
 	return r.cur.StartTLS()
 }
 

@@ -28,6 +28,10 @@ type session struct {
 	server *harness.Server
 	log    string
 	raw    *raw
+	// secrets are patterns of what the server must not have written, beside the password.
+	secrets []string
+	// before is what folders held at remember.
+	before map[string]map[string]string
 }
 
 // end kills what a script left running and shows its log if the script failed.
@@ -63,6 +67,9 @@ var verbs = map[string]func(ts *testscript.TestScript, neg bool, args []string){
 	"make-file":    makeFile,
 	"ftp-raw":      ftpRaw,
 	"tmpfs":        tmpfs,
+	"certificate":  certificate,
+	"remember":     remember,
+	"unchanged":    unchanged,
 }
 
 func current(ts *testscript.TestScript) *session { return ts.Value(sessionKey).(*session) }
@@ -157,6 +164,11 @@ func wantNoSecrets(ts *testscript.TestScript) {
 		for _, secret := range []string{password, "$argon2id$", "$2y$"} {
 			if i := strings.Index(string(text), secret); i >= 0 {
 				ts.Fatalf("%s has a secret: %s", name, text[max(0, i-200):min(len(text), i+100)])
+			}
+		}
+		for _, secret := range current(ts).secrets {
+			if found := regexp.MustCompile(secret).Find(text); found != nil {
+				ts.Fatalf("%s has a secret: %s", name, found)
 			}
 		}
 	}

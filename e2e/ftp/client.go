@@ -51,12 +51,15 @@ type Reply struct {
 func (r Reply) String() string { return fmt.Sprintf("%d %s", r.Code, r.Text) }
 
 // Dial connects to addr and says nothing yet.
-func Dial(ctx context.Context, addr string) (*Client, error) {
+func Dial(ctx context.Context, addr string) (*Client, error) { return DialFrom(ctx, addr, "") }
+
+// DialFrom is Dial from the address from, or from any when that is "".
+func DialFrom(ctx context.Context, addr, from string) (*Client, error) {
 	host, _, err := net.SplitHostPort(addr)
 	if err != nil {
 		return nil, err
 	}
-	conn, err := new(net.Dialer).DialContext(ctx, "tcp", addr)
+	conn, err := dialerFrom(from).DialContext(ctx, "tcp", addr)
 	if err != nil {
 		return nil, err
 	}
@@ -68,9 +71,13 @@ func Dial(ctx context.Context, addr string) (*Client, error) {
 	}, nil
 }
 
-// InsecureTLS trusts every certificate and resumes sessions.
+// InsecureTLS trusts every certificate and resumes sessions. It names the server, because crypto/tls
+// keeps sessions by name, and else by port: a data connection has another one.
 func InsecureTLS() *tls.Config {
-	return &tls.Config{InsecureSkipVerify: true, ClientSessionCache: tls.NewLRUClientSessionCache(8)}
+	return &tls.Config{
+		InsecureSkipVerify: true, ServerName: "localhost",
+		ClientSessionCache: tls.NewLRUClientSessionCache(8),
+	}
 }
 
 // Login takes a fresh connection to the point where transfers can begin: greeting, TLS, name,

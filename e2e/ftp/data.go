@@ -36,11 +36,7 @@ const dataTimeout = 5 * time.Minute
 
 // DialData opens a data connection to addr from the address from, or from any when that is "".
 func DialData(addr, from string) (*Data, error) {
-	d := net.Dialer{Timeout: 30 * time.Second}
-	if from != "" {
-		d.LocalAddr = &net.TCPAddr{IP: net.ParseIP(from)}
-	}
-	conn, err := d.DialContext(context.Background(), "tcp", addr)
+	conn, err := dialerFrom(from).DialContext(context.Background(), "tcp", addr)
 	if err != nil {
 		return nil, err
 	}
@@ -48,6 +44,20 @@ func DialData(addr, from string) (*Data, error) {
 		return nil, err
 	}
 	return &Data{Conn: conn, raw: conn.(*net.TCPConn)}, nil
+}
+
+func dialerFrom(from string) *net.Dialer {
+	d := &net.Dialer{Timeout: 30 * time.Second}
+	if from != "" {
+		d.LocalAddr = &net.TCPAddr{IP: net.ParseIP(from)}
+	}
+	return d
+}
+
+// Resumed reports whether its TLS goes on with a session of an earlier connection.
+func (d *Data) Resumed() bool {
+	t, ok := d.Conn.(*tls.Conn)
+	return ok && t.ConnectionState().DidResume
 }
 
 // Open begins a transfer: the server has said 150 and the data connection, with its TLS, stands

@@ -6,8 +6,11 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/hex"
 	"encoding/pem"
 	"errors"
 	"math/big"
@@ -43,6 +46,55 @@ func Certificates(dir string) error {
 		issue(dir, "server-rsa", template("sluice-rsa", 3), ca, rs, caKey),
 		issue(dir, "renewed", template("sluice-renewed", 4), ca, ec, caKey),
 	)
+}
+
+// Client describes a client's certificate.
+type Client struct {
+	Name       string // of its files, without .pem and .key
+	CommonName string
+	By         string // the name of the signer's files; "" is itself
+	Authority  bool   // it may sign others
+	Expired    bool
+}
+
+// ClientCertificate writes a certificate with its chain, and its key, into dir. It returns the
+// fingerprint as a users file has it.
+func ClientCertificate(dir string, c Client) (fingerprint string, err error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return "", err
+	}
+	cert := template(c.CommonName, time.Now().UnixNano())
+	cert.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
+	if c.Authority {
+		cert.IsCA, cert.BasicConstraintsValid, cert.KeyUsage = true, true, x509.KeyUsageCertSign
+	}
+	if c.Expired {
+		cert.NotAfter = time.Now().Add(-time.Minute)
+	}
+	parent, signer, chain := cert, crypto.Signer(key), []byte(nil)
+	if c.By != "" {
+		file := filepath.Join(dir, c.By)
+		by, err := tls.LoadX509KeyPair(file+".pem", file+".key")
+		if err != nil {
+			return "", err
+		}
+		if chain, err = os.ReadFile(file + ".pem"); err != nil {
+			return "", err
+		}
+		parent, signer = by.Leaf, by.PrivateKey.(crypto.Signer)
+	}
+	if err := issue(dir, c.Name, cert, parent, key, signer); err != nil {
+		return "", err
+	}
+	file := filepath.Join(dir, c.Name+".pem")
+	own, err := os.ReadFile(file)
+	if err != nil {
+		return "", err
+	}
+	leaf, _ := pem.Decode(own)
+	sum := sha256.Sum256(leaf.Bytes)
+	return hex.EncodeToString(sum[:]), os.WriteFile(file, append(own, chain...), 0o600)
 }
 
 func template(name string, serial int64) *x509.Certificate {

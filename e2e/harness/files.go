@@ -1,9 +1,13 @@
 package harness
 
 import (
+	"crypto/sha256"
 	"errors"
+	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -28,6 +32,55 @@ func Leftovers(root string) ([]string, error) {
 		return err
 	})
 	return found, err
+}
+
+// Snapshot describes all that is below root, but for the private folder, by its path: kind, time and
+// content.
+func Snapshot(root string) (map[string]string, error) {
+	all := map[string]string{}
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && d.Name() == Private {
+			return fs.SkipDir
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		content := []byte(nil)
+		switch {
+		case info.Mode().IsRegular():
+			content, err = os.ReadFile(path)
+		case info.Mode()&fs.ModeSymlink != 0:
+			var to string
+			to, err = os.Readlink(path)
+			content = []byte(to)
+		}
+		all[path] = fmt.Sprintf("%v, of %v, %d bytes, %x", info.Mode(), info.ModTime(), len(content), sha256.Sum256(content))
+		return err
+	})
+	return all, err
+}
+
+// Changes returns what a second Snapshot has otherwise than a first one.
+func Changes(before, after map[string]string) []string {
+	var changes []string
+	for path, was := range before {
+		if is, there := after[path]; !there {
+			changes = append(changes, path+" is gone")
+		} else if is != was {
+			changes = append(changes, path+": "+was+" is now "+is)
+		}
+	}
+	for path, is := range after {
+		if _, there := before[path]; !there {
+			changes = append(changes, path+" is new: "+is)
+		}
+	}
+	slices.Sort(changes)
+	return changes
 }
 
 // Pattern returns n bytes that have no short period, so that a piece which is missing or doubled
