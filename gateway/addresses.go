@@ -102,7 +102,8 @@ func dataReply(s *Session, c Command, r Reply) Reply {
 	case r.Code == 421: // it stays, whatever the library calls it; clients hang up at 421
 		s.closeData() // it may have got as far as a listener
 		s.log.Warn("no passive port", "command", c.Verb, "err", r.Text)
-		return Reply{Code: 425, Text: "No port free for a data connection; try again"}
+		s.observer().DataConnection(DataPassive, DataNoPort)
+		return Reply{Code: 425, Text: "No port free for a data connection; try again", fault: FaultServer}
 	case r.Code == 229 && (c.Verb == "PORT" || c.Verb == "EPRT"):
 		return Reply{Code: 200, Text: c.Verb + " done"}
 	}

@@ -30,6 +30,8 @@ type Reply struct {
 	Code int
 	Text string
 
+	// fault is whose a refusal is, where the code does not tell.
+	fault Fault
 	// then runs on the control goroutine once the reply is on its way.
 	then func()
 }

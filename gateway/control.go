@@ -81,7 +81,7 @@ type flight struct {
 func newControl(s *Session, raw net.Conn) *control {
 	c := &control{session: s, raw: raw, conn: raw, idleSince: s.start, in: input{Reader: raw}}
 	c.r = bufio.NewReaderSize(&c.in, 512)
-	c.flight = &flight{cmd: Command{Verb: "CONNECT"}, start: s.start}
+	c.flight = &flight{cmd: Command{Verb: verbConnect}, start: s.start}
 	return c
 }
 

@@ -126,15 +126,17 @@ func (c *control) startTLS() error {
 	if err := c.raw.SetDeadline(time.Now().Add(handshakeTimeout)); err != nil {
 		return err
 	}
-	done := make(chan error, 1)
+	start, done := time.Now(), make(chan error, 1)
 	go func() { done <- tc.HandshakeContext(context.Background()) }()
-	if err := <-done; err != nil {
+	err := <-done
+	state := tc.ConnectionState()
+	c.session.observer().Handshake(Handshake{Version: state.Version, Resumed: state.DidResume, OK: err == nil, Took: time.Since(start)})
+	if err != nil {
 		return err
 	}
 	if err := c.raw.SetDeadline(time.Time{}); err != nil {
 		return err
 	}
-	state := tc.ConnectionState()
 	c.tlsVersion, c.peer = state.Version, state.PeerCertificates
 	c.mu.Lock()
 	c.conn = tc

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"os"
 	"sync"
 	"syscall"
 	"time"
@@ -86,6 +87,7 @@ func (s *Session) closeData() {
 // a deadline on the inner listener.
 func (l *dataListener) Accept() (net.Conn, error) {
 	conn, err := l.open()
+	l.observe(err)
 	if err != nil {
 		_ = l.Close() // who comes later must not be taken for the next transfer
 		if t := l.session.control.transferInFlight(); t != nil {
@@ -103,6 +105,24 @@ func (l *dataListener) Accept() (net.Conn, error) {
 	}
 	tune(conn, l.session.server.opts.Tuning)
 	return newDataConn(l.session, conn), nil
+}
+
+// observe tells what became of the connection, unless nobody wants it any more.
+func (l *dataListener) observe(err error) {
+	mode, result := DataPassive, DataOK
+	if l.dial.IsValid() {
+		mode = DataActive
+	}
+	switch {
+	case err == nil:
+	case l.dialing.Err() != nil || errors.Is(err, net.ErrClosed):
+		return
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		result = DataTimeout
+	default:
+		result = DataError
+	}
+	l.session.observer().DataConnection(mode, result)
 }
 
 func (l *dataListener) open() (net.Conn, error) {
@@ -124,6 +144,7 @@ func (l *dataListener) open() (net.Conn, error) {
 		if peer == l.session.remote {
 			return conn, nil
 		}
+		l.session.observer().DataConnection(DataPassive, DataStranger)
 		if !l.strange { // once is enough to be told
 			l.strange = true
 			l.session.log.Warn("data connection from elsewhere", "peer", peer.String())
@@ -180,6 +201,8 @@ type dataConn struct {
 	net.Conn
 	wire *wire
 	tls  *tls.Conn // nil in clear
+	// observer is told of the handshake.
+	observer Observer
 	// resumed: it has to resume the TLS session of the control connection.
 	resumed bool
 }
@@ -191,7 +214,7 @@ func newDataConn(s *Session, raw net.Conn) *dataConn {
 	}
 	w.strict = s.server.opts.TransferEOF == EOFDefault || s.server.opts.TransferEOF == EOFStrict
 	tc := tls.Server(w, s.dataTLS())
-	return &dataConn{Conn: tc, wire: w, tls: tc, resumed: s.reuse() == auth.ReuseRequire}
+	return &dataConn{Conn: tc, wire: w, tls: tc, observer: s.observer(), resumed: s.reuse() == auth.ReuseRequire}
 }
 
 // handshake ends the TLS handshake. It comes before the first byte in both directions: an end of
@@ -202,13 +225,17 @@ func (c *dataConn) handshake(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, handshakeTimeout)
 	defer cancel()
-	if err := c.tls.HandshakeContext(ctx); err != nil {
+	start := time.Now()
+	err := c.tls.HandshakeContext(ctx)
+	state := c.tls.ConnectionState()
+	c.observer.Handshake(Handshake{Data: true, Version: state.Version, Resumed: state.DidResume, OK: err == nil, Took: time.Since(start)})
+	if err != nil {
 		if errors.Is(err, io.EOF) || errors.Is(err, errNoClose) {
 			return fmt.Errorf("%w: %w", errDataBroken, errNoClose)
 		}
 		return fmt.Errorf("%w: %w", errHandshake, err)
 	}
-	if c.resumed && !c.tls.ConnectionState().DidResume {
+	if c.resumed && !state.DidResume {
 		return fmt.Errorf("%w: %w", errHandshake, errNotResumed)
 	}
 	if tcp, ok := c.wire.Conn.(*net.TCPConn); ok {

@@ -25,11 +25,12 @@ func (t *transfer) openDownload() (ftpserver.FileTransfer, error) {
 	if src.virtual || t.session.holdsMount(src.path) {
 		return nil, &backends.Error{Op: "open", Key: src.path, Kind: backends.IsDir}
 	}
+	t.backend = src.Backend
 	r, err := src.adapter.Open(t.ctx, src.key, backends.OpenOptions{Offset: t.rest})
 	if err != nil {
 		return nil, err
 	}
-	t.backend, t.version = src.Backend, r.Object().Version
+	t.version = r.Object().Version
 	return &download{handle: handle{t}, reader: r}, nil
 }
 
@@ -117,7 +118,7 @@ type outgoing struct {
 
 func (o *outgoing) Write(p []byte) (int, error) {
 	n, err := o.conn.Write(p)
-	o.moved.Add(int64(n))
+	o.count(n)
 	if err != nil {
 		return n, fmt.Errorf("%w: %w", errDataBroken, err)
 	}

@@ -101,6 +101,9 @@ func (policy) Reply(s *Session, c Command, r Reply, _ time.Duration) Reply {
 
 var errNoise = errors.New("too many refused commands before login")
 
+// verbConnect stands for the connection itself, which the greeting answers.
+const verbConnect = "CONNECT"
+
 // verbTooLong stands for a line over maxLine; no client can send it.
 const verbTooLong = "\x00"
 

@@ -45,6 +45,7 @@ func (t *transfer) openListing() (ftpserver.FileTransfer, error) {
 	if err != nil {
 		return nil, err
 	}
+	t.backend = at.Backend
 	// Names in NLST are as the client needs them to ask for the files from where it is.
 	prefix, _ := path.Split(req.arg)
 	obj, err := t.session.stat(at)

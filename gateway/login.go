@@ -78,9 +78,11 @@ func (s *Session) prove(c *Command, l auth.Login) (Reply, bool) {
 	c.Arg = "-"
 	s.proof = nil
 	if reply, banned := s.banned(); banned {
+		s.observeLogin(l, LoginBanned)
 		return reply, true
 	}
 	if s.unrecorded() {
+		s.observeLogin(l, LoginUnrecorded)
 		return replyUnrecorded, true
 	}
 	user, err := s.ask(l)
@@ -91,11 +93,15 @@ func (s *Session) prove(c *Command, l auth.Login) (Reply, bool) {
 	s.tried(err)
 	switch {
 	case err == nil:
-		return s.admit(c, user)
+		reply, answered, result := s.admit(c, user)
+		s.observeLogin(l, result)
+		return reply, answered
 	case errors.Is(err, auth.ErrCodeNeeded):
 		s.proof = &l
 		return Reply{Code: 332, Text: "One-time code, please: ACCT"}, true
-	case errors.Is(err, auth.ErrDenied):
+	}
+	s.observeLogin(l, loginResult(err))
+	if errors.Is(err, auth.ErrDenied) {
 		return s.loginFailed(err), true
 	}
 	return s.cannotTell(err), true
@@ -115,21 +121,21 @@ func (s *Session) cannotTell(err error) Reply {
 }
 
 // admit lets a user in who has proved who they are: the library is given a PASS, and no password.
-func (s *Session) admit(c *Command, user *auth.User) (Reply, bool) {
+func (s *Session) admit(c *Command, user *auth.User) (r Reply, answered bool, result LoginResult) {
 	if s.control.tlsVersion < user.TLS.MinVersion {
 		s.log.Warn("login refused", "user", s.name, "err", errOldTLS.Error())
 		s.refused(errOldTLS, 530)
 		s.name = ""
-		return Reply{Code: 530, Text: "A newer version of TLS is required"}, true
+		return Reply{Code: 530, Text: "A newer version of TLS is required"}, true, LoginOldTLS
 	}
 	mounts, err := s.server.mountsOf(user)
 	if err != nil {
-		return s.cannotTell(err), true
+		return s.cannotTell(err), true, LoginError
 	}
 	if !s.enter(user) {
 		s.log.Warn("login refused", "user", s.name, "err", errSessions.Error())
 		s.refused(errSessions, 421)
-		return Reply{Code: 421, Text: "Too many sessions of this user; close one first", then: func() { s.ending = errSessions }}, true
+		return Reply{Code: 421, Text: "Too many sessions of this user; close one first", then: func() { s.ending = errSessions }}, true, LoginSessions
 	}
 	c.Verb, c.Arg = "PASS", "-"
 	s.account, s.mounts = user, mounts
@@ -137,7 +143,7 @@ func (s *Session) admit(c *Command, user *auth.User) (Reply, bool) {
 	s.current.Store(user)
 	s.log.Info("login", "user", s.name, "tls", s.secure)
 	s.server.opts.Audit.Write(s.event(audit.Login))
-	return Reply{}, false
+	return Reply{}, false, LoginOK
 }
 
 // loginFailed makes guessing slow: the reply waits, longer each time, and the third one is the last.

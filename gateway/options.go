@@ -20,6 +20,8 @@ type Options struct {
 	Auth auth.Authenticator
 	// Log takes one line for each session, login, transfer and refusal. Required.
 	Log *slog.Logger
+	// Observer is told what happens; nil is nobody.
+	Observer Observer
 
 	TLS     TLSOptions
 	Passive PassiveOptions

@@ -58,6 +58,18 @@ func (p *portRange) FetchNext() (exposed, listened int, ok bool) {
 	return 0, 0, false
 }
 
+// used returns how many ports are in use, of how many.
+func (p *portRange) used() (n, size int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, held := range p.held {
+		if held {
+			n++
+		}
+	}
+	return n, p.size
+}
+
 func (p *portRange) hold(a net.Addr)    { p.mark(a, true) }
 func (p *portRange) release(a net.Addr) { p.mark(a, false) }
 

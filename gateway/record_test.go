@@ -121,7 +121,7 @@ func TestRecord(t *testing.T) {
 			Event: audit.Transfer, User: "ann", Command: "RETR", Path: "/there", Code: 226, Bytes: 5, Direction: audit.Down,
 			SHA256: "e244f187f696561d5fd7e00f618e7ba641dc52e3c137380f6fa23a854b773aac", Backend: "disk",
 		},
-		{Event: audit.Transfer, User: "ann", Command: "RETR", Path: "/missing", Code: 550, Reason: "No such file or folder", Direction: audit.Down},
+		{Event: audit.Transfer, User: "ann", Command: "RETR", Path: "/missing", Code: 550, Reason: "No such file or folder", Direction: audit.Down, Backend: "disk"},
 		{Event: audit.Command, User: "ann", Command: "RNTO", Path: "/there", Target: "/dir/moved", Code: 250},
 		{Event: audit.Command, User: "ann", Command: "MKD", Path: "/made", Code: 257},
 		{Event: audit.Command, User: "ann", Command: "DELE", Path: "/missing", Code: 550, Reason: "No such file or folder"},

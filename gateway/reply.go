@@ -26,53 +26,55 @@ const textDenied = "Permission denied"
 var storeReplies = map[backends.Kind]struct {
 	before, after int
 	text          string
+	fault         Fault
 }{
-	backends.NotExist:      {550, 451, "No such file or folder"},
-	backends.Exist:         {550, 553, "That name is taken"},
-	backends.Permission:    {550, 451, textDenied},
-	backends.IsDir:         {550, 451, "That is a folder"},
-	backends.NotDir:        {550, 451, "That is not a folder"},
-	backends.NotEmpty:      {550, 451, "The folder is not empty"},
-	backends.InvalidName:   {553, 553, "That name cannot be used here"},
-	backends.TooLarge:      {552, 552, "Too large"},
-	backends.NoSpace:       {452, 452, "No space left; try again later"},
-	backends.BadOffset:     {554, 554, "The restart offset is past the end of the file"},
-	backends.Busy:          {450, 450, "In use; try again later"},
-	backends.Conflict:      {450, 451, "Changed meanwhile; try again"},
-	backends.Fenced:        {451, 451, "Taken over by another session"},
-	backends.Unavailable:   {450, 451, "Storage does not answer; try again later"},
-	backends.Misconfigured: {451, 451, "Storage is not available"},
-	backends.Archived:      {450, 451, "Archived; it has to be restored first"},
-	backends.Corrupt:       {451, 451, "Damaged on its way; send it again"},
-	backends.Unsupported:   {502, 451, "This storage cannot do that"},
-	backends.Internal:      {451, 451, textInternal},
+	backends.NotExist:      {550, 451, "No such file or folder", FaultClient},
+	backends.Exist:         {550, 553, "That name is taken", FaultClient},
+	backends.Permission:    {550, 451, textDenied, FaultClient},
+	backends.IsDir:         {550, 451, "That is a folder", FaultClient},
+	backends.NotDir:        {550, 451, "That is not a folder", FaultClient},
+	backends.NotEmpty:      {550, 451, "The folder is not empty", FaultClient},
+	backends.InvalidName:   {553, 553, "That name cannot be used here", FaultClient},
+	backends.TooLarge:      {552, 552, "Too large", FaultClient},
+	backends.NoSpace:       {452, 452, "No space left; try again later", FaultServer},
+	backends.BadOffset:     {554, 554, "The restart offset is past the end of the file", FaultClient},
+	backends.Busy:          {450, 450, "In use; try again later", FaultClient},
+	backends.Conflict:      {450, 451, "Changed meanwhile; try again", FaultClient},
+	backends.Fenced:        {451, 451, "Taken over by another session", FaultServer},
+	backends.Unavailable:   {450, 451, "Storage does not answer; try again later", FaultServer},
+	backends.Misconfigured: {451, 451, "Storage is not available", FaultServer},
+	backends.Archived:      {450, 451, "Archived; it has to be restored first", FaultClient},
+	backends.Corrupt:       {451, 451, "Damaged on its way; send it again", FaultServer},
+	backends.Unsupported:   {502, 451, "This storage cannot do that", FaultClient},
+	backends.Internal:      {451, 451, textInternal, FaultServer},
 }
 
 // failures are ours: data connections, and ends that nobody planned.
 var failures = []struct {
-	err   error
-	reply Reply
+	err    error
+	result TransferResult
+	reply  Reply
 }{
-	{errAborted, Reply{Code: 426, Text: "Aborted; nothing was changed"}},
-	{errShutdown, Reply{Code: 426, Text: "The server is shutting down; nothing was published"}},
-	{errControlLost, Reply{Code: 426, Text: "The control connection is gone; nothing was published"}},
-	{errUnproven, Reply{Code: 522, Text: "Uploads need a protected data connection: send PBSZ 0 and PROT P"}},
-	{limits.ErrQuotaFiles, Reply{Code: 552, Text: "More files than the quota; delete some first"}},
-	{limits.ErrQuota, Reply{Code: 552, Text: "Over the quota; delete something first"}},
-	{errRevoked, Reply{Code: 426, Text: "This user may not be here any more; nothing was published"}},
-	{errNotResumed, Reply{Code: 522, Text: "Data connections have to resume the TLS session of the control connection"}},
-	{errHandshake, Reply{Code: 522, Text: "TLS could not be agreed on for the data connection"}},
-	{errNoData, Reply{Code: 425, Text: "The data connection could not be opened"}},
-	{errTooLong, Reply{Code: 552, Text: "More bytes than ALLO announced; nothing was published"}},
-	{errTooShort, Reply{Code: 426, Text: "Fewer bytes than ALLO announced; nothing was published"}},
-	{errNotAlive, Reply{Code: 426, Text: "The control connection is gone; nothing was published"}},
-	{errNoClose, Reply{Code: 426, Text: "The data connection ended without close_notify; nothing was published"}},
-	{errTrailings, Reply{Code: 426, Text: "Data behind the end of the compressed file; nothing was published"}},
-	{os.ErrDeadlineExceeded, Reply{Code: 426, Text: "The data connection stood still for too long"}},
-	{errDataBroken, Reply{Code: 426, Text: "The data connection broke"}},
-	{backends.ErrDiffers, Reply{Code: 551, Text: "That is not what was sent before; send the file from its beginning"}},
-	{errNoMatch, Reply{Code: 450, Text: "No file matches"}},
-	{errAcross, Reply{Code: 553, Text: "Source and target are in different places; copy instead"}},
+	{errAborted, TransferAborted, Reply{Code: 426, Text: "Aborted; nothing was changed", fault: FaultClient}},
+	{errShutdown, TransferShutdown, Reply{Code: 426, Text: "The server is shutting down; nothing was published", fault: FaultServer}},
+	{errControlLost, TransferBroken, Reply{Code: 426, Text: "The control connection is gone; nothing was published", fault: FaultNetwork}},
+	{errUnproven, TransferRefused, Reply{Code: 522, Text: "Uploads need a protected data connection: send PBSZ 0 and PROT P", fault: FaultClient}},
+	{limits.ErrQuotaFiles, TransferQuota, Reply{Code: 552, Text: "More files than the quota; delete some first", fault: FaultClient}},
+	{limits.ErrQuota, TransferQuota, Reply{Code: 552, Text: "Over the quota; delete something first", fault: FaultClient}},
+	{errRevoked, TransferRefused, Reply{Code: 426, Text: "This user may not be here any more; nothing was published", fault: FaultClient}},
+	{errNotResumed, TransferTLS, Reply{Code: 522, Text: "Data connections have to resume the TLS session of the control connection", fault: FaultClient}},
+	{errHandshake, TransferTLS, Reply{Code: 522, Text: "TLS could not be agreed on for the data connection", fault: FaultNetwork}},
+	{errNoData, TransferBroken, Reply{Code: 425, Text: "The data connection could not be opened", fault: FaultNetwork}},
+	{errTooLong, TransferRefused, Reply{Code: 552, Text: "More bytes than ALLO announced; nothing was published", fault: FaultClient}},
+	{errTooShort, TransferBroken, Reply{Code: 426, Text: "Fewer bytes than ALLO announced; nothing was published", fault: FaultNetwork}},
+	{errNotAlive, TransferBroken, Reply{Code: 426, Text: "The control connection is gone; nothing was published", fault: FaultNetwork}},
+	{errNoClose, TransferBroken, Reply{Code: 426, Text: "The data connection ended without close_notify; nothing was published", fault: FaultNetwork}},
+	{errTrailings, TransferRefused, Reply{Code: 426, Text: "Data behind the end of the compressed file; nothing was published", fault: FaultClient}},
+	{os.ErrDeadlineExceeded, TransferTimeout, Reply{Code: 426, Text: "The data connection stood still for too long", fault: FaultNetwork}},
+	{errDataBroken, TransferBroken, Reply{Code: 426, Text: "The data connection broke", fault: FaultNetwork}},
+	{backends.ErrDiffers, TransferRefused, Reply{Code: 551, Text: "That is not what was sent before; send the file from its beginning", fault: FaultClient}},
+	{errNoMatch, TransferRefused, Reply{Code: 450, Text: "No file matches", fault: FaultClient}},
+	{errAcross, TransferRefused, Reply{Code: 553, Text: "Source and target are in different places; copy instead", fault: FaultClient}},
 }
 
 // replyTo chooses the answer to a command that failed with err.
@@ -91,7 +93,23 @@ func replyTo(verb string, err error, when moment) Reply {
 	if when == before && makesName(verb) && (kind == backends.Exist || kind == backends.Permission) {
 		code = 553
 	}
-	return Reply{Code: code, Text: r.text}
+	return Reply{Code: code, Text: r.text, fault: r.fault}
+}
+
+// resultOf is what a transfer that failed with err counts as.
+func resultOf(err error) TransferResult {
+	for _, f := range failures {
+		if errors.Is(err, f.err) {
+			return f.result
+		}
+	}
+	switch kind := backends.KindOf(err); {
+	case kind == backends.TooLarge:
+		return TransferQuota
+	case storeReplies[kind].fault == FaultServer:
+		return TransferStore
+	}
+	return TransferRefused
 }
 
 // makesName are the verbs that RFC 959 section 5.4 gives 553 for a name that is refused.

@@ -57,7 +57,7 @@ func New(o Options) (*Server, error) {
 	}
 	s := &Server{
 		opts:      o,
-		filters:   filters{protocol{}, policy{}, verbs{}},
+		filters:   filters{observing{}, protocol{}, policy{}, verbs{}},
 		commands:  verbTable(),
 		ports:     newPortRange(o.Passive),
 		public:    &publicHost{name: o.Passive.PublicHost},
@@ -80,6 +80,9 @@ func New(o Options) (*Server, error) {
 
 // complete fills in the defaults and refuses what cannot work.
 func (o *Options) complete() error {
+	if o.Observer == nil {
+		o.Observer = nobody{}
+	}
 	o.Limits.IdleTimeout = cmp.Or(o.Limits.IdleTimeout, 5*time.Minute)
 	o.Limits.DataStallTimeout = cmp.Or(o.Limits.DataStallTimeout, 2*time.Minute)
 	o.Limits.LoginTimeout = cmp.Or(o.Limits.LoginTimeout, 30*time.Second)
@@ -150,7 +153,9 @@ func (s *Server) pause(d time.Duration) bool {
 func (s *Server) welcome(conn net.Conn, implicit bool) {
 	tune(conn, s.opts.Tuning)
 	session := newSession(s, conn, implicit)
-	if why := s.admit(session); why != nil {
+	why := s.admit(session)
+	session.observer().Connection(session.listener(), session.remote, connectionResults[why])
+	if why != nil {
 		session.log.Info("connection refused", "err", why.Error())
 		session.refused(why, 421)
 		if text := refusals[why]; text != "" && !implicit { // who expects TLS is told nothing in clear

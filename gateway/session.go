@@ -176,6 +176,7 @@ func (s *Session) ClientDisconnected(ftpserver.ClientContext) {
 		e.Seconds = time.Since(s.start).Seconds()
 		s.server.opts.Audit.Write(e)
 	}
+	s.observer().SessionEnded(s.listener(), time.Since(s.start))
 	s.log.Info("session end", "user", s.name, "duration_ms", time.Since(s.start).Milliseconds())
 	s.release()
 }

@@ -46,7 +46,10 @@ type transfer struct {
 	sum              hash.Hash
 	whole            bool
 
-	moved atomic.Int64 // bytes of payload so far, for STAT
+	moved    atomic.Int64 // bytes of payload so far, for STAT
+	observed TransferObserver
+	// lastByte is when an upload had come whole, durable when it was published.
+	lastByte, durable time.Time
 
 	resumable atomic.Bool  // an upload that is kept when it breaks off
 	kept      atomic.Int64 // so many bytes of it are
@@ -115,6 +118,9 @@ func (t *transfer) open() (h ftpserver.FileTransfer, err error) {
 	default:
 		h, err = t.openUpload()
 	}
+	if err == nil {
+		t.observeBegin()
+	}
 	return h, err
 }
 
@@ -137,6 +143,7 @@ func (t *transfer) fail(err error) error {
 
 // end frees what the transfer held; it is called once, by the handle's Close or a failed open.
 func (t *transfer) end() {
+	t.observeEnd()
 	t.stop()
 	t.cancel(nil)
 	if t.free != nil {
@@ -146,6 +153,12 @@ func (t *transfer) end() {
 		t.slow.Done()
 	}
 	t.session.release()
+}
+
+// count notes bytes of payload that have moved.
+func (t *transfer) count(n int) {
+	t.moved.Add(int64(n))
+	t.observed.Moved(n)
 }
 
 // recovered turns a panic into an error: in the library it would leave the data connection open

@@ -153,6 +153,7 @@ func (u *upload) ReadFrom(conn io.Reader) (n int64, err error) {
 	u.hashes(u.options.Offset)
 	u.resumable.Store(u.options.Resumable)
 	obj, err := u.adapter.Put(u.ctx, u.key, src, u.options)
+	u.durable = time.Now()
 	u.settle(obj, err)
 	if err != nil {
 		u.kept.Store(obj.Size)
@@ -185,7 +186,7 @@ type source struct {
 func (s *source) Read(p []byte) (int, error) {
 	n, err := s.r.Read(p)
 	s.wire += int64(n)
-	s.moved.Add(int64(n))
+	s.count(n)
 	if s.sum != nil {
 		s.sum.Write(p[:n])
 	}
@@ -202,6 +203,7 @@ func (s *source) Read(p []byte) (int, error) {
 		if doubt := s.doubt(); doubt != nil {
 			return n, doubt
 		}
+		s.lastByte = time.Now()
 	}
 	return n, err
 }
