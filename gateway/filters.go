@@ -35,6 +35,7 @@ func (fs filters) reply(s *Session, c Command, r Reply, took time.Duration) Repl
 // panicked is the answer to a command that ran into a mistake of ours: it costs that command, not
 // everyone's session.
 func (s *Session) panicked(verb string, p any) Reply {
+	s.observer().Panicked()
 	s.log.Error("panic", "command", verb, "err", fmt.Sprint(p), "stack", string(debug.Stack()))
 	return Reply{Code: 451, Text: textInternal}
 }

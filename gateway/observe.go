@@ -23,6 +23,8 @@ type Observer interface {
 	Reply(ctx context.Context, verb string, code int, fault Fault, took time.Duration)
 	// DataConnection tells what became of one that a client asked for.
 	DataConnection(mode DataMode, result DataResult)
+	// Panicked tells of a mistake of ours that cost a command.
+	Panicked()
 	// Transfer tells of a transfer that begins. backend is "" as long as it is not known, which is for
 	// those alone that fail at once.
 	Transfer(direction Direction, backend, user string) TransferObserver
@@ -209,3 +211,6 @@ func Verbs() []string {
 	slices.Sort(all)
 	return all
 }
+
+// Transfers reports whether verb moves data on a connection of its own.
+func Transfers(verb string) bool { return knownVerbs()[verb].flags&transfers != 0 }

@@ -148,6 +148,7 @@ func (nobody) Handshake(Handshake)                                      {}
 func (nobody) Login(LoginMethod, LoginResult)                           {}
 func (nobody) Reply(context.Context, string, int, Fault, time.Duration) {}
 func (nobody) DataConnection(DataMode, DataResult)                      {}
+func (nobody) Panicked()                                                {}
 func (nobody) Transfer(Direction, string, string) TransferObserver      { return nobody{} }
 func (nobody) Moved(int)                                                {}
 func (nobody) Done(TransferEnd)                                         {}

@@ -73,8 +73,8 @@ func (c *Certificates) Leaves() []*x509.Certificate {
 	return leaves
 }
 
-// get chooses by server name and signature algorithm.
-func (c *Certificates) get(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+// Get chooses by server name and signature algorithm. It is a tls.Config's GetCertificate.
+func (c *Certificates) Get(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	pairs := *c.pairs.Load()
 	anyName := *hello
 	anyName.ServerName = "" // an old partner that comes by another name still needs its algorithm
@@ -93,7 +93,7 @@ func (c *Certificates) get(hello *tls.ClientHelloInfo) (*tls.Certificate, error)
 // after a certificate was reloaded.
 func controlTLS(o TLSOptions) *tls.Config {
 	return &tls.Config{
-		GetCertificate: o.Certificates.get,
+		GetCertificate: o.Certificates.Get,
 		MinVersion:     o.MinVersion,
 	}
 }

@@ -94,6 +94,7 @@ func (a *Adapter) sweepKept(ctx context.Context) (n int, err error) {
 	if err != nil {
 		return 0, err
 	}
+	var kept backends.Kept
 	err = a.eachName(keptFolder, func(name string) error {
 		owner, _, ok := strings.Cut(name, ".")
 		if !ok {
@@ -103,10 +104,15 @@ func (a *Adapter) sweepKept(ctx context.Context) (n int, err error) {
 			gone, err := a.sweepName(name, owner, now)
 			if gone {
 				n++
+			} else if st, err := statAt(a.kept.fd(), name); err == nil && name == owner+recordName {
+				kept.Add(time.Unix(st.Mtim.Unix()))
 			}
 			return err
 		})
 	})
+	if err == nil && a.tellKept != nil {
+		a.tellKept(kept)
+	}
 	return n, err
 }
 

@@ -51,6 +51,8 @@ type Config struct {
 	// SweepEvery is how often is looked for what was kept longer than that, and for what other
 	// processes left behind; 0 is one hour, negative never.
 	SweepEvery time.Duration
+	// Kept, if there is one, is told by each sweep what it has found.
+	Kept func(backends.Kept)
 	// Log is told what happens without anyone asking.
 	Log *slog.Logger
 }
@@ -96,6 +98,7 @@ type Adapter struct {
 	// checkpoint is after how many bytes an upload is made durable; 0 is never.
 	checkpoint int64
 	keepFor    time.Duration
+	tellKept   func(backends.Kept)
 	// boot is another one after each start of the machine; "" is not known.
 	boot     string
 	keptMu   sync.Mutex

@@ -52,7 +52,7 @@ func Check(cfg Config) error {
 func (cfg Config) adapter() (*Adapter, error) {
 	a := &Adapter{
 		secure: (*os.File).Sync, boot: bootID(), resumes: !cfg.NoResume,
-		keepAtLeast: cmp.Or(cfg.KeepAtLeast, defaultKeepAtLeast), keepFor: cmp.Or(cfg.KeepFor, defaultKeepFor),
+		keepAtLeast: cmp.Or(cfg.KeepAtLeast, defaultKeepAtLeast), keepFor: cmp.Or(cfg.KeepFor, defaultKeepFor), tellKept: cfg.Kept,
 	}
 	a.locks.seed = maphash.MakeSeed()
 	switch cfg.Fsync {

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sync/semaphore"
 )
@@ -33,6 +34,8 @@ type Budget struct {
 	first, parts *semaphore.Weighted
 	partPages    int64
 	bytes        int64
+	// used is in pages, waiting in those who wait for some.
+	used, waiting atomic.Int64
 
 	mu   sync.Mutex
 	free []*Page // last in, first out: what is in the processor's cache still
@@ -57,6 +60,12 @@ func New(bytes int64) (*Budget, error) {
 // Bytes returns the whole budget.
 func (b *Budget) Bytes() int64 { return b.bytes }
 
+// Used returns the bytes that are reserved now.
+func (b *Budget) Used() int64 { return b.used.Load() * Size }
+
+// Waiting returns how many wait in Reserve now.
+func (b *Budget) Waiting() int { return int(b.waiting.Load()) }
+
 // Parts returns the bytes that all parts together may use.
 func (b *Budget) Parts() int64 { return b.partPages * Size }
 
@@ -66,7 +75,12 @@ func (b *Budget) TryFirst() *Lease {
 	if !b.first.TryAcquire(1) {
 		return nil
 	}
-	return &Lease{budget: b, from: b.first, n: 1}
+	return b.lease(b.first, 1)
+}
+
+func (b *Budget) lease(from *semaphore.Weighted, n int64) *Lease {
+	b.used.Add(n)
+	return &Lease{budget: b, from: from, n: n}
 }
 
 // Reserve waits until so many bytes, rounded up to pages, are there at once. Whoever came first is
@@ -76,10 +90,14 @@ func (b *Budget) Reserve(ctx context.Context, bytes int64) (*Lease, error) {
 	if n > b.partPages {
 		return nil, fmt.Errorf("pages: %d bytes are more than the whole budget", bytes)
 	}
-	if err := b.parts.Acquire(ctx, n); err != nil {
-		return nil, err
+	if !b.parts.TryAcquire(n) {
+		b.waiting.Add(1)
+		defer b.waiting.Add(-1)
+		if err := b.parts.Acquire(ctx, n); err != nil {
+			return nil, err
+		}
 	}
-	return &Lease{budget: b, from: b.parts, n: n}, nil
+	return b.lease(b.parts, n), nil
 }
 
 // TryReserve is Reserve for those who can do without: nil if it would have to wait, or if anyone waits.
@@ -88,7 +106,7 @@ func (b *Budget) TryReserve(bytes int64) *Lease {
 	if !b.parts.TryAcquire(n) {
 		return nil
 	}
-	return &Lease{budget: b, from: b.parts, n: n}
+	return b.lease(b.parts, n)
 }
 
 func count(bytes int64) int64 { return (bytes + Size - 1) / Size }
@@ -159,6 +177,7 @@ func (l *Lease) Release() {
 		return
 	}
 	l.budget.put(l.pages)
+	l.budget.used.Add(-l.n)
 	l.from.Release(l.n)
 	l.pages, l.n = nil, 0
 }

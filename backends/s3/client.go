@@ -37,18 +37,22 @@ const (
 	ioBuffer = 16 << 10
 )
 
-// newClient makes the one client of an adapter, and its transport.
-func newClient(ctx context.Context, c Config) (*s3.Client, *http.Transport, error) {
+// newClient makes the one client of an adapter, its transport, and what closes that.
+func newClient(ctx context.Context, c Config) (*s3.Client, http.RoundTripper, func(), error) {
 	if err := CheckEndpoint(c.Endpoint, c.AllowHTTP); err != nil {
-		return nil, nil, fmt.Errorf("s3: endpoint: %w", err)
+		return nil, nil, nil, fmt.Errorf("s3: endpoint: %w", err)
 	}
 	cfg, err := awsConfig(ctx, c)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
-	transport, err := newTransport(c, cfg)
+	wire, err := newTransport(c, cfg)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
+	}
+	var transport http.RoundTripper = wire
+	if c.Transport != nil {
+		transport = c.Transport(wire)
 	}
 	httpClient := &http.Client{
 		Transport: transport,
@@ -73,7 +77,7 @@ func newClient(ctx context.Context, c Config) (*s3.Client, *http.Transport, erro
 			c.Log.Debug("from the SDK", "text", fmt.Sprintf(format, v...))
 		})
 	})
-	return client, transport, nil
+	return client, transport, wire.CloseIdleConnections, nil
 }
 
 // CheckEndpoint refuses what cannot be an endpoint. "" is Amazon's.

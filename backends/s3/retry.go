@@ -41,9 +41,9 @@ const (
 // retry calls do until it succeeds, fails for good, or p or ctx ends. Each attempt gets a context
 // with its own deadline; do must not keep it.
 func retry(ctx context.Context, p patience, do func(ctx context.Context) error) error {
-	begun := time.Now()
-	for next := firstPause; ; next = min(2*next, longPause) {
-		err := once(ctx, p.attempt, do)
+	begun, attempt := time.Now(), ctx
+	for n, next := 1, firstPause; ; n, next = n+1, min(2*next, longPause) {
+		err := once(attempt, p.attempt, do)
 		if err == nil || !retryable(ctx, err) {
 			return cancelled(ctx, err)
 		}
@@ -54,6 +54,7 @@ func retry(ctx context.Context, p patience, do func(ctx context.Context) error) 
 		if pause(ctx, wait) != nil {
 			return cancelled(ctx, err)
 		}
+		attempt = backends.WithAttempt(ctx, n)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/http"
 	"strings"
 	"sync"
 	"time"
@@ -61,6 +62,11 @@ type Config struct {
 	Memory *pages.Budget
 	// Log is told what happens without anyone asking.
 	Log *slog.Logger
+
+	// Transport, if there is one, is put around what sends the requests, so that they can be watched.
+	Transport func(http.RoundTripper) http.RoundTripper
+	// Kept, if there is one, is told by each sweep what it has found.
+	Kept func(backends.Kept)
 
 	// NoResume: uploads that break off are not kept.
 	NoResume bool
@@ -134,7 +140,7 @@ func Open(ctx context.Context, c Config) (*Adapter, error) {
 	if c.Prefix != "" && !strings.HasSuffix(c.Prefix, "/") {
 		return nil, errors.New("s3: the prefix has to end with a slash")
 	}
-	client, transport, err := newClient(ctx, c)
+	client, transport, closeIdle, err := newClient(ctx, c)
 	if err != nil {
 		return nil, err
 	}
@@ -143,7 +149,7 @@ func Open(ctx context.Context, c Config) (*Adapter, error) {
 		return nil, err
 	}
 	a := &Adapter{
-		Config: c, client: client, hot: hot, close: transport.CloseIdleConnections,
+		Config: c, client: client, hot: hot, close: closeIdle,
 		maxCopy: maxCopy, copyPart: copyPart, partSize: c.firstPart(), smallest: smallestPart,
 	}
 	a.heads.New = func() any { return new([headSize]byte) }

@@ -22,34 +22,40 @@ func (a *Adapter) Sweep(ctx context.Context) error {
 		folder string
 		age    time.Duration
 		end    func(ctx context.Context, name string, now time.Time) error
+		tell   func(backends.Kept)
 	}{
-		{"uploads/", min(a.StaleAfter, a.KeepFor), a.sweepUpload},
-		{"renames/", a.renameAfter(), a.sweepRename},
+		{"uploads/", min(a.StaleAfter, a.KeepFor), a.sweepUpload, a.Kept},
+		{"renames/", a.renameAfter(), a.sweepRename, nil},
 	} {
-		err := a.stale(ctx, a.private(kind.folder), kind.age, func(name string, now time.Time) {
+		seen, err := a.stale(ctx, a.private(kind.folder), kind.age, func(name string, now time.Time) {
 			if err := kind.end(ctx, name, now); err != nil && !isMissing(err) {
 				errs = append(errs, err)
 			}
 		})
 		errs = append(errs, err)
+		if kind.tell != nil && err == nil {
+			kind.tell(seen)
+		}
 	}
 	return errors.Join(errs...)
 }
 
 // stale calls do for everything below prefix that was last written longer than age ago, with the
-// store's time.
-func (a *Adapter) stale(ctx context.Context, prefix string, age time.Duration, do func(name string, now time.Time)) error {
-	return a.eachPage(ctx, prefix, func(page *page) error {
+// store's time, and returns all that it has seen.
+func (a *Adapter) stale(ctx context.Context, prefix string, age time.Duration, do func(name string, now time.Time)) (seen backends.Kept, err error) {
+	err = a.eachPage(ctx, prefix, func(page *page) error {
 		for _, o := range page.objects {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
+			seen.Add(o.ModTime)
 			if page.asked.Sub(o.ModTime) > age {
 				do(o.Key, page.asked)
 			}
 		}
 		return nil
 	})
+	return seen, err
 }
 
 // sweepUpload ends the upload that a record tells of, and then the record.

@@ -26,7 +26,10 @@ type app struct {
 	listeners []listener
 	server    server
 	recounter *recounter
-	admin     *admin // nil without a socket
+	health    *health
+	http      *httpServer // nil without a listener
+	admin     *admin      // nil without a socket
+	delay     time.Duration
 	grace     time.Duration
 }
 
@@ -35,6 +38,7 @@ type server interface {
 	Serve(l net.Listener, implicit bool) error
 	Shutdown(ctx context.Context) error
 	Sessions() int
+	Stats() gateway.Stats
 	Refresh()
 	Bans() []limits.Ban
 	Unban(subject string) bool
@@ -49,13 +53,13 @@ func newApp(ctx context.Context, c *config, log *slog.Logger) (*app, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &app{log: log, resources: r, grace: time.Duration(c.ShutdownGrace)}
+	a := &app{log: log, resources: r, delay: time.Duration(c.DrainDelay), grace: time.Duration(c.ShutdownGrace)}
 	o := c.options()
-	o.Backends, o.Auth, o.Log, o.TLS.Certificates = r.backends, r.authenticator(), log, r.certs
+	o.Backends, o.Auth, o.Log, o.TLS.Certificates = r.observed(), r.authenticator(), log, r.certs
 	if err := r.openAudit(c, log); err != nil {
 		return nil, errors.Join(err, r.Close())
 	}
-	o.Audit = r.audit
+	o.Audit, o.Observer = r.audit, r.observer()
 	o.TLS.ClientCertificates = r.users.WithCertificates
 	if a.server, err = gateway.New(o); err != nil {
 		return nil, errors.Join(err, r.Close())
@@ -64,6 +68,11 @@ func newApp(ctx context.Context, c *config, log *slog.Logger) (*app, error) {
 	r.sources = append(r.sources, a.recounter.source())
 	if a.listeners, err = listen(ctx, c.Listen); err != nil {
 		return nil, errors.Join(err, r.Close())
+	}
+	a.health = newHealth(r.backends, log)
+	a.measure()
+	if a.http, err = serveHTTP(ctx, c, r, a.health, log); err != nil {
+		return nil, errors.Join(err, a.Close())
 	}
 	if c.AdminSocket != "" {
 		if a.admin, err = listenAdmin(ctx, c.AdminSocket, a.recounter, r.audit); err != nil {
@@ -78,7 +87,7 @@ func newApp(ctx context.Context, c *config, log *slog.Logger) (*app, error) {
 // Close frees what newApp opened.
 func (a *app) Close() error {
 	closeAll(a.listeners)
-	return errors.Join(a.admin.Close(), a.resources.Close())
+	return errors.Join(a.admin.Close(), a.http.Close(), a.resources.Close())
 }
 
 // run serves until ctx ends or a signal asks for the end, and lets running transfers finish as long
@@ -97,9 +106,15 @@ func (a *app) run(ctx context.Context, signals <-chan os.Signal) error {
 	watching, stop := context.WithCancel(ctx)
 	forced := make(chan struct{}, 1)
 	watched := a.watch(watching, forced)
+	a.health.serve(true)
 	a.await(failed, signals, forced)
+	a.health.serve(false)
+	grace := a.grace
+	if !a.drainDelay(failed, signals) {
+		grace = 0
+	}
 	stop()
-	a.shutdown(signals)
+	a.shutdown(signals, grace)
 	err := serving.Wait()
 	select {
 	case <-watched:
@@ -117,8 +132,13 @@ const watchGrace = time.Second
 func (a *app) watch(ctx context.Context, forced <-chan struct{}) <-chan struct{} {
 	var g sync.WaitGroup
 	g.Go(func() {
-		(&reloader{log: a.log, sources: a.resources.sources, refresh: a.server.Refresh}).watch(ctx, forced)
+		r := &reloader{log: a.log, sources: a.resources.sources, refresh: a.server.Refresh}
+		if m := a.resources.metrics; m != nil {
+			r.tell = m.Reloaded
+		}
+		r.watch(ctx, forced)
 	})
+	g.Go(func() { a.health.watch(ctx) })
 	g.Go(func() { a.recounter.keep(ctx) })
 	g.Go(func() { trimMemory(ctx, a.server.Sessions, a.resources.memory) })
 	done := make(chan struct{})
@@ -148,10 +168,30 @@ func (a *app) await(ctx context.Context, signals <-chan os.Signal, forced chan<-
 	}
 }
 
+// drainDelay gives those who ask for readiness the time to hear of it before sessions are turned away. It
+// is false if someone does not want to wait.
+func (a *app) drainDelay(failed context.Context, signals <-chan os.Signal) bool {
+	t := time.NewTimer(a.delay)
+	defer t.Stop()
+	for {
+		select {
+		case <-t.C:
+			return true
+		case <-failed.Done():
+			return true
+		case s := <-signals:
+			if s != syscall.SIGHUP {
+				a.log.Warn("shutting down at once", "signal", s.String())
+				return false
+			}
+		}
+	}
+}
+
 // shutdown ends the sessions. A second signal is someone who does not want to wait.
-func (a *app) shutdown(signals <-chan os.Signal) {
+func (a *app) shutdown(signals <-chan os.Signal, grace time.Duration) {
 	// The context that run was given may be what ended.
-	ctx, cancel := context.WithTimeout(context.Background(), a.grace)
+	ctx, cancel := context.WithTimeout(context.Background(), grace)
 	defer cancel()
 	done := make(chan error)
 	go func() { done <- a.server.Shutdown(ctx) }()

@@ -38,6 +38,7 @@ func (s *fakeServer) Serve(net.Listener, bool) error {
 }
 
 func (s *fakeServer) Sessions() int                      { return 0 }
+func (s *fakeServer) Stats() gateway.Stats               { return gateway.Stats{} }
 func (s *fakeServer) Refresh()                           {}
 func (s *fakeServer) Bans() []limits.Ban                 { return nil }
 func (s *fakeServer) Unban(string) bool                  { return false }
@@ -71,6 +72,7 @@ func runApp(t *testing.T, s *fakeServer, script func(send func(os.Signal), cance
 			listeners: []listener{{fakeListener{}, false}, {fakeListener{}, true}},
 			server:    s,
 			recounter: newRecounter(s, func() []*auth.User { return nil }, 0, slog.New(slog.DiscardHandler)),
+			health:    newHealth(nil, slog.New(slog.DiscardHandler)),
 			grace:     time.Minute,
 		}
 		signals := make(chan os.Signal)
@@ -235,7 +237,7 @@ func TestListenErrors(t *testing.T) {
 	}
 	addr := free.Addr().String()
 	_ = free.Close()
-	_, err = listen(t.Context(), listenConfig{addr, taken.Addr().String()})
+	_, err = listen(t.Context(), listenConfig{FTP: addr, FTPS: taken.Addr().String()})
 	var text strings.Builder
 	report(&text, err)
 	want := "sluice: listen.ftps: listen tcp " + taken.Addr().String() + ": bind: address already in use\n" +
@@ -249,7 +251,7 @@ func TestListenErrors(t *testing.T) {
 	} else {
 		_ = again.Close()
 	}
-	_, err = listen(t.Context(), listenConfig{"192.0.2.1:2121", ""})
+	_, err = listen(t.Context(), listenConfig{FTP: "192.0.2.1:2121", FTPS: ""})
 	if text.Reset(); report(&text, err) != exitFailure || !strings.Contains(text.String(), "no network interface has this address") {
 		t.Error(text.String())
 	}

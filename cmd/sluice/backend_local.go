@@ -31,7 +31,7 @@ func (s *localStore) where(error) string { return "root" }
 
 func (s *localStore) config(o settings) local.Config {
 	return local.Config{
-		Root: s.Root, Fsync: s.Fsync, BufferSize: o.bufferSize, Log: o.log,
+		Root: s.Root, Fsync: s.Fsync, BufferSize: o.bufferSize, Log: o.log, Kept: o.watch.kept,
 		NoResume: !s.Resumable.Enabled, KeepAtLeast: int64(s.Resumable.MinSize), KeepFor: time.Duration(s.Resumable.TTL),
 	}
 }

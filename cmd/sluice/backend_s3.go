@@ -118,7 +118,7 @@ func (s *s3Store) config(o settings) (s3.Config, error) {
 		Profile: profile, StorageClass: s.StorageClass, SSE: s.SSE, KMSKeyID: s.KMSKeyID, ACL: s.ACL, Tags: s.Tags,
 		RequestPayer: s.RequesterPays, MaxRenameObjects: s.MaxRenameObjects,
 		NoResume: !s.Resumable.Enabled, KeepAtLeast: int64(s.Resumable.MinSize), KeepFor: time.Duration(s.Resumable.TTL),
-		Memory: o.memory, Log: o.log,
+		Memory: o.memory, Log: o.log, Transport: o.watch.transport, Kept: o.watch.kept,
 	}, nil
 }
 

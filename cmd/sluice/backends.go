@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"log/slog"
+	"net/http"
 	"time"
 
 	"github.com/sluice-ftp/sluice/backends"
@@ -40,6 +41,13 @@ type settings struct {
 	log        *slog.Logger
 	bufferSize int
 	memory     *pages.Budget
+	watch      watch
+}
+
+// watch is told what happens between a backend and its store. What is nil is not wanted.
+type watch struct {
+	transport func(http.RoundTripper) http.RoundTripper
+	kept      func(backends.Kept)
 }
 
 // resumable says which uploads that break off are kept, and for how long.

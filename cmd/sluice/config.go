@@ -32,7 +32,10 @@ type config struct {
 	AllowFrom      []auth.Network          `yaml:"allow_from"`
 	DenyFrom       []auth.Network          `yaml:"deny_from"`
 	DeniedCommands []string                `yaml:"denied_commands"`
+	DrainDelay     duration                `yaml:"drain_delay"`
 	ShutdownGrace  duration                `yaml:"shutdown_grace"`
+	HTTP           httpConfig              `yaml:"http"`
+	Metrics        metricsConfig           `yaml:"metrics"`
 	Log            logConfig               `yaml:"log"`
 	AuditLog       auditConfig             `yaml:"audit_log"`
 	AdminSocket    string                  `yaml:"admin_socket"`
@@ -51,6 +54,18 @@ type (
 	listenConfig struct {
 		FTP  string `yaml:"ftp"`
 		FTPS string `yaml:"ftps"`
+		HTTP string `yaml:"http"`
+	}
+	httpConfig struct {
+		CertFile     string `yaml:"cert_file"`
+		KeyFile      string `yaml:"key_file"`
+		Username     string `yaml:"username"`
+		Password     string `yaml:"password"`
+		PasswordFile string `yaml:"password_file"`
+		Pprof        bool   `yaml:"pprof"`
+	}
+	metricsConfig struct {
+		Users int `yaml:"users"`
 	}
 	passiveConfig struct {
 		Ports      portRange `yaml:"ports"`

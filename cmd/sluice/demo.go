@@ -49,7 +49,7 @@ func prepareDemo(o demoOptions) (*demo, error) {
 		return nil, hint{error: fmt.Errorf("serve: %w", err), todo: "start it in a folder that you may write to, or use --config"}
 	}
 	c := defaultConfig()
-	c.Listen = listenConfig{o.FTP, o.FTPS}
+	c.Listen = listenConfig{FTP: o.FTP, FTPS: o.FTPS}
 	c.Passive.Ports = portRange{} // nothing between us and the client: any port will do
 	c.TLS.CertFile = filepath.Join(private, "cert.pem")
 	c.TLS.KeyFile = filepath.Join(private, "key.pem")

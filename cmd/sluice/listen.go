@@ -14,7 +14,19 @@ type listener struct {
 	implicit bool
 }
 
-// listen opens the listeners of c, all or none.
+// listenHTTP opens the listener for metrics and health; nil is none.
+func listenHTTP(ctx context.Context, addr string) (net.Listener, error) {
+	if addr == "" {
+		return nil, nil //nolint:nilnil // off
+	}
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
+	if err != nil {
+		return nil, hint{error: fmt.Errorf("listen.http: %w", err), todo: mendListen("listen.http", err)}
+	}
+	return l, nil
+}
+
+// listen opens the listeners of c for sessions, all or none.
 func listen(ctx context.Context, c listenConfig) ([]listener, error) {
 	var open []listener
 	var errs []error

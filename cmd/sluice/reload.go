@@ -80,6 +80,8 @@ type reloader struct {
 	rewatch func()
 	// refresh is called when something was read again, and now and then: time changes who may be here.
 	refresh func()
+	// tell is told how each reading went; nil is nobody.
+	tell func(what string, err error)
 }
 
 // watch reads sources again when their files change, and all of them for each value from forced,
@@ -164,7 +166,11 @@ func (r *reloader) reload(all bool) {
 		}
 		before := s.failed
 		s.failed = ""
-		if err := s.reload(); err != nil {
+		err := s.reload()
+		if r.tell != nil {
+			r.tell(s.name, err)
+		}
+		if err != nil {
 			s.failed = err.Error()
 			if changed || all || s.failed != before {
 				r.log.Error("not reloaded; what was read before holds", "what", s.name, "err", err)

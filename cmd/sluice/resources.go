@@ -18,6 +18,7 @@ import (
 	"github.com/sluice-ftp/sluice/backends"
 	"github.com/sluice-ftp/sluice/backends/pages"
 	"github.com/sluice-ftp/sluice/gateway"
+	"github.com/sluice-ftp/sluice/metrics"
 	"github.com/sluice-ftp/sluice/yamlfile"
 )
 
@@ -31,16 +32,18 @@ type resources struct {
 	memory *pages.Budget
 	// audit is the record; nil is none.
 	audit *audit.Log
-	// certs is nil when there is no TLS.
-	certs *gateway.Certificates
+	// certs is nil when there is no TLS, httpCerts when the HTTP listener has none.
+	certs, httpCerts *gateway.Certificates
+	// metrics is nil when nobody could ask for them.
+	metrics *metrics.Metrics
 	// sources are the files among them that are read again when they change.
 	sources []*source
 }
 
 // open opens what c names. It reports everything that is wrong and then leaves nothing open.
 func open(ctx context.Context, c *config, log *slog.Logger) (*resources, error) {
-	r := &resources{backends: map[string]backends.CloudStorageAdapter{}}
-	err := errors.Join(r.openBackends(ctx, c, log), r.openUsers(c), r.openCertificates(c))
+	r := &resources{backends: map[string]backends.CloudStorageAdapter{}, metrics: newMetrics(c)}
+	err := errors.Join(r.openBackends(ctx, c, log), r.openUsers(c), r.openCertificates(c), r.openHTTP(c))
 	if err != nil {
 		return nil, errors.Join(err, r.Close())
 	}
@@ -113,11 +116,12 @@ func (r *resources) openBackends(ctx context.Context, c *config, log *slog.Logge
 	reserve(r.memory)
 	var errs []error
 	for _, name := range slices.Sorted(maps.Keys(c.stores)) {
-		b, err := c.stores[name].open(ctx, settings{
-			log:        log.With("backend", name),
-			bufferSize: int(c.Tuning.BufferSize),
-			memory:     r.memory,
-		})
+		s := settings{log: log.With("backend", name), bufferSize: int(c.Tuning.BufferSize), memory: r.memory}
+		if r.metrics != nil {
+			watched := r.metrics.Backend(name)
+			s.watch = watch{watched.Transport, watched.Kept}
+		}
+		b, err := c.stores[name].open(ctx, s)
 		if err != nil {
 			errs = append(errs, c.fault("backends."+name+"."+c.stores[name].where(err), err, ""))
 			continue

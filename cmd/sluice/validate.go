@@ -33,6 +33,7 @@ func (v validator) config(c *config) {
 	v.listen(c)
 	v.publicHost(c.Passive.PublicHost)
 	v.tls(&c.TLS)
+	v.http(c)
 	v.limits(c)
 	v.tuning(c.Tuning)
 	if c.MemoryBudget != 0 && (c.MemoryBudget < pages.MinBudget || c.MemoryBudget > mostBudget) {
@@ -110,8 +111,19 @@ func (v validator) listen(c *config) {
 	}
 	ftpHost, ftpPort := v.address("listen.ftp", c.Listen.FTP, c.Passive.Ports)
 	ftpsHost, ftpsPort := v.address("listen.ftps", c.Listen.FTPS, c.Passive.Ports)
-	if ftpPort > 0 && ftpPort == ftpsPort && (ftpHost == ftpsHost || anyHost(ftpHost) || anyHost(ftpsHost)) {
-		v.problem("listen.ftps", "the same port as listen.ftp; change one of them")
+	httpHost, httpPort := v.address("listen.http", c.Listen.HTTP, c.Passive.Ports)
+	for _, pair := range []struct {
+		key, other      string
+		host, otherHost string
+		port, otherPort int
+	}{
+		{"listen.ftps", "listen.ftp", ftpsHost, ftpHost, ftpsPort, ftpPort},
+		{"listen.http", "listen.ftp", httpHost, ftpHost, httpPort, ftpPort},
+		{"listen.http", "listen.ftps", httpHost, ftpsHost, httpPort, ftpsPort},
+	} {
+		if pair.port > 0 && pair.port == pair.otherPort && (pair.host == pair.otherHost || anyHost(pair.host) || anyHost(pair.otherHost)) {
+			v.problem(pair.key, "the same port as %s; change one of them", pair.other)
+		}
 	}
 }
 
@@ -218,7 +230,33 @@ func (v validator) limits(c *config) {
 		}
 	}
 	v.between("shutdown_grace", c.ShutdownGrace, 0, 24*time.Hour)
+	v.between("drain_delay", c.DrainDelay, 0, time.Hour)
 }
+
+func (v validator) http(c *config) {
+	h := &c.HTTP
+	if h.CertFile != "" || h.KeyFile != "" {
+		v.pair("http", h.CertFile, h.KeyFile)
+	}
+	secret := h.Password != "" || h.PasswordFile != ""
+	switch {
+	case c.Listen.HTTP == "" && *h != (httpConfig{}):
+		v.problem("listen.http", "missing; give it an address, like :9090, or leave http out")
+	case h.Password != "" && h.PasswordFile != "":
+		v.problem("http.password_file", "there is password too; give one of them")
+	case h.Username != "" && !secret:
+		v.problem("http.username", "needs password or password_file")
+	case h.Username == "" && secret:
+		v.problem("http.username", "missing, but there is a password")
+	}
+	h.CertFile, h.KeyFile, h.PasswordFile = v.path(h.CertFile), v.path(h.KeyFile), v.path(h.PasswordFile)
+	if c.Metrics.Users < 0 || c.Metrics.Users > mostUserSeries {
+		v.problem("metrics.users", "%d is not within 0 and %d", c.Metrics.Users, mostUserSeries)
+	}
+}
+
+// mostUserSeries is how many users may have series of their own: each has a dozen.
+const mostUserSeries = 10_000
 
 func (v validator) hook(c *hookConfig) {
 	oneOf(v, "auth.type", c.Type, "", "http")

@@ -26,17 +26,8 @@ func versionCommand() *cobra.Command {
 // versionLine says what was built from what, as far as the build recorded it.
 func versionLine(info *debug.BuildInfo) string {
 	var extra []string
-	if info != nil {
-		settings := map[string]string{}
-		for _, s := range info.Settings {
-			settings[s.Key] = s.Value
-		}
-		if r := settings["vcs.revision"]; r != "" {
-			if settings["vcs.modified"] == "true" {
-				r += " with changes"
-			}
-			extra = append(extra, "revision "+r)
-		}
+	if r := revision(info); r != "" {
+		extra = append(extra, "revision "+r)
 	}
 	extra = append(extra, runtime.Version(), runtime.GOOS+"/"+runtime.GOARCH)
 	return "sluice " + version(info) + " (" + strings.Join(extra, ", ") + ")"
@@ -48,4 +39,20 @@ func version(info *debug.BuildInfo) string {
 		return "(devel)"
 	}
 	return info.Main.Version
+}
+
+// revision is what the build recorded of the source, "" if it did not.
+func revision(info *debug.BuildInfo) string {
+	if info == nil {
+		return ""
+	}
+	settings := map[string]string{}
+	for _, s := range info.Settings {
+		settings[s.Key] = s.Value
+	}
+	r := settings["vcs.revision"]
+	if r != "" && settings["vcs.modified"] == "true" {
+		r += " with changes"
+	}
+	return r
 }

@@ -1,0 +1,36 @@
+package backends
+
+import (
+	"context"
+	"time"
+)
+
+// Kept is what an adapter has found, when it last looked, of uploads of which a part is in the store:
+// those that run and those that broke off and may go on.
+type Kept struct {
+	Uploads int
+	// Oldest is when the one that was not written to for the longest time was; zero without one.
+	Oldest time.Time
+}
+
+// Add notes one that was last written to at t.
+func (k *Kept) Add(t time.Time) {
+	k.Uploads++
+	if k.Oldest.IsZero() || t.Before(k.Oldest) {
+		k.Oldest = t
+	}
+}
+
+type attemptKey struct{}
+
+// WithAttempt says that what is sent with ctx was sent n times before, so that whoever watches an
+// adapter's requests can tell those that are repeated.
+func WithAttempt(ctx context.Context, n int) context.Context {
+	return context.WithValue(ctx, attemptKey{}, n)
+}
+
+// Attempt returns how many times what is sent with ctx was sent before.
+func Attempt(ctx context.Context) int {
+	n, _ := ctx.Value(attemptKey{}).(int)
+	return n
+}
