@@ -36,7 +36,7 @@ func (s *Session) denies(c Command) bool {
 	denied := func(list []string) bool {
 		return slices.Contains(list, c.Verb) || slices.Contains(list, s.meaning(c))
 	}
-	return denied(s.server.opts.DeniedCommands) || s.account != nil && denied(s.account.Denied)
+	return denied(s.server.policy.Load().DeniedCommands) || s.account != nil && denied(s.account.Denied)
 }
 
 // deniesVerb is denies for a verb whose argument does not matter.

@@ -26,6 +26,13 @@ func newBounds(l Limits) *bounds {
 	}
 }
 
+// set changes the bounds; what is counted stays.
+func (b *bounds) set(l Limits) {
+	b.bans.Set(l.Bans)
+	b.connections.Set(l.Connections, l.ConnectionsPerAddress)
+	b.bandwidth.Set(l.Upload, l.Download)
+}
+
 var (
 	errBanned   = errors.New("banned after wrong logins")
 	errSessions = errors.New("too many sessions of the user")

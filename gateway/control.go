@@ -211,9 +211,9 @@ func (c *control) arm() (cmd Command, ready bool, err error) {
 		}
 		return cmd, true, nil
 	}
-	deadline, why := c.idleSince.Add(c.session.server.opts.Limits.IdleTimeout), errIdle
+	deadline, why := c.idleSince.Add(c.session.server.policy.Load().Limits.IdleTimeout), errIdle
 	if c.session.account == nil {
-		deadline, why = c.session.loginSince.Add(c.session.server.opts.Limits.LoginTimeout), errLogin
+		deadline, why = c.session.loginSince.Add(c.session.server.policy.Load().Limits.LoginTimeout), errLogin
 	}
 	if !time.Now().Before(deadline) {
 		c.send(Reply{Code: 421, Text: "Timeout: closing the control connection"})

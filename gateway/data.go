@@ -208,7 +208,7 @@ type dataConn struct {
 }
 
 func newDataConn(s *Session, raw net.Conn) *dataConn {
-	w := &wire{Conn: raw, stall: s.server.opts.Limits.DataStallTimeout}
+	w := &wire{Conn: raw, stall: s.server.policy.Load().Limits.DataStallTimeout}
 	if !s.private {
 		return &dataConn{Conn: w, wire: w}
 	}

@@ -210,6 +210,9 @@ func TestShutdown(t *testing.T) {
 	}()
 	idle.want(421)
 	busy.want(421)
+	if code, text := f.greeting(); code != 421 {
+		t.Errorf("a new session is told %d %s", code, text)
+	}
 	if _, err := io.WriteString(conn, "content"); err != nil {
 		t.Fatal(err)
 	}

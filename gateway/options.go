@@ -25,17 +25,12 @@ type Options struct {
 
 	TLS     TLSOptions
 	Passive PassiveOptions
-	Limits  Limits
 	Tuning  Tuning
+	Policy
 
 	// ActiveMode lets clients have the server connect to them (PORT, EPRT): only to the address
 	// that the control connection came from, and to ports of 1024 and above.
 	ActiveMode bool
-	// AllowFrom, if there are any, are the only networks that connections are taken from, and DenyFrom
-	// are those that none is taken from.
-	AllowFrom, DenyFrom []netip.Prefix
-	// DeniedCommands may not be given by anyone; in upper case.
-	DeniedCommands []string
 	// TransferEOF says when the end of an upload is believed; see EOFPolicy.
 	TransferEOF EOFPolicy
 	// Audit is the record of who did what; nil is none. The caller closes it.
@@ -48,6 +43,16 @@ type Options struct {
 	CHMOD CHMODPolicy
 	// ASCII says what TYPE A does; see ASCIIPolicy.
 	ASCII ASCIIPolicy
+}
+
+// Policy is what SetPolicy can change while sessions go on.
+type Policy struct {
+	Limits Limits
+	// AllowFrom, if there are any, are the only networks that connections are taken from, and DenyFrom
+	// are those that none is taken from.
+	AllowFrom, DenyFrom []netip.Prefix
+	// DeniedCommands may not be given by anyone; in upper case.
+	DeniedCommands []string
 }
 
 // TLSOptions say whether and how connections are protected (RFC 4217).

@@ -18,6 +18,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sluice-ftp/sluice/limits"
@@ -31,6 +32,7 @@ var errShutdown = errors.New("the server is shutting down")
 // Server serves FTP and FTPS on any number of listeners.
 type Server struct {
 	opts       Options
+	policy     atomic.Pointer[Policy]
 	filters    filters
 	commands   map[string]verb
 	controlTLS *tls.Config
@@ -67,6 +69,7 @@ func New(o Options) (*Server, error) {
 		sessions:  map[*Session]struct{}{},
 		idle:      make(chan struct{}),
 	}
+	s.policy.Store(&s.opts.Policy)
 	s.buffers.New = func() any { b := make([]byte, o.Tuning.BufferSize); return &b }
 	s.lines.New = func() any { b := make([]byte, 0, lineBuffer); return &b }
 	s.records.New = func() any { b := make([]byte, 0, recordBuffer); return &b }
@@ -83,9 +86,7 @@ func (o *Options) complete() error {
 	if o.Observer == nil {
 		o.Observer = nobody{}
 	}
-	o.Limits.IdleTimeout = cmp.Or(o.Limits.IdleTimeout, 5*time.Minute)
-	o.Limits.DataStallTimeout = cmp.Or(o.Limits.DataStallTimeout, 2*time.Minute)
-	o.Limits.LoginTimeout = cmp.Or(o.Limits.LoginTimeout, 30*time.Second)
+	o.Policy.complete()
 	o.Tuning.BufferSize = cmp.Or(o.Tuning.BufferSize, 256<<10)
 	o.TLS.Mode = cmp.Or(o.TLS.Mode, TLSRequired)
 	o.TLS.MinVersion = cmp.Or(o.TLS.MinVersion, tls.VersionTLS12)
@@ -100,6 +101,20 @@ func (o *Options) complete() error {
 		return fmt.Errorf("gateway: passive ports %d-%d are not a range", p.FirstPort, p.LastPort)
 	}
 	return nil
+}
+
+func (p *Policy) complete() {
+	p.Limits.IdleTimeout = cmp.Or(p.Limits.IdleTimeout, 5*time.Minute)
+	p.Limits.DataStallTimeout = cmp.Or(p.Limits.DataStallTimeout, 2*time.Minute)
+	p.Limits.LoginTimeout = cmp.Or(p.Limits.LoginTimeout, 30*time.Second)
+}
+
+// SetPolicy changes what holds from now on: timeouts from a session's next command on, the rest at once.
+// Connections that there are stay, also from networks that are denied now.
+func (s *Server) SetPolicy(p Policy) {
+	p.complete()
+	s.policy.Store(&p)
+	s.bounds.set(p.Limits)
 }
 
 // Serve accepts sessions from l until l is closed or Shutdown is called, and then returns nil.
@@ -215,7 +230,8 @@ func (s *Server) mayConnect(a netip.Addr) bool {
 	within := func(networks []netip.Prefix) bool {
 		return slices.ContainsFunc(networks, func(p netip.Prefix) bool { return p.Contains(a) })
 	}
-	return !within(s.opts.DenyFrom) && (len(s.opts.AllowFrom) == 0 || within(s.opts.AllowFrom))
+	p := s.policy.Load()
+	return !within(p.DenyFrom) && (len(p.AllowFrom) == 0 || within(p.AllowFrom))
 }
 
 func (s *Server) finished(session *Session) {
@@ -238,15 +254,14 @@ func (s *Server) checkIdle() {
 	}
 }
 
-// Shutdown stops accepting, lets running transfers end, and then closes all sessions. Uploads that can
-// be gone on with elsewhere are ended when half of ctx's time is over. When ctx ends first it closes
-// them at once. It returns when all are gone, with ctx's error if they were cut off.
+// Shutdown takes no more sessions in, lets running transfers end, and then closes all sessions. Who
+// connects meanwhile is told to try again (421), which a closed port could not tell. Uploads that can be
+// gone on with elsewhere are ended when half of ctx's time is over. When ctx ends first it closes them at
+// once. It returns when all are gone and the listeners are closed, with ctx's error if they were cut off.
 func (s *Server) Shutdown(ctx context.Context) error {
+	defer s.closeListeners()
 	s.mu.Lock()
 	s.draining = true
-	for l := range s.listeners {
-		_ = l.Close() // it may have been closed by its owner
-	}
 	open := slices.Collect(maps.Keys(s.sessions))
 	s.checkIdle()
 	s.mu.Unlock()
@@ -271,6 +286,14 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		return fmt.Errorf("gateway: %d sessions do not end: %w", s.Sessions(), ctx.Err())
 	}
 	return fmt.Errorf("gateway: sessions cut off: %w", ctx.Err())
+}
+
+func (s *Server) closeListeners() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for l := range s.listeners {
+		_ = l.Close() // it may have been closed by its owner
+	}
 }
 
 // Sessions returns how many sessions there are.

@@ -48,6 +48,12 @@ func NewBandwidth(up, down int64) *Bandwidth {
 	}
 }
 
+// Set changes what all transfers together may move, at once for those that run.
+func (b *Bandwidth) Set(up, down int64) {
+	b.total[Up].set(up)
+	b.total[Down].set(down)
+}
+
 // Transfer begins a transfer of user, who may move userRate bytes per second in this direction; 0 is
 // no limit. What the newest call says holds at once for all transfers of the user in this direction.
 // The caller calls Done at its end.

@@ -74,11 +74,11 @@ type Ban struct {
 // first, of what is banned, now or before, the oldest ban. The banned have half of the memory for
 // themselves and never more: new addresses and names push out no ban, and bans leave room to count.
 type Bans struct {
-	policy BanPolicy
-	start  time.Time
-	seed   maphash.Seed
+	start time.Time
+	seed  maphash.Seed
 
 	mu       sync.Mutex
+	policy   BanPolicy
 	subjects *subjects
 	known    *knownNetworks
 }
@@ -88,30 +88,42 @@ func NewBans(p BanPolicy) *Bans {
 	if p.Clock == nil {
 		p.Clock = time.Now
 	}
-	if p.MaxBan <= 0 {
-		p.MaxBan = longestBan
-	}
-	p.MaxBan = min(p.MaxBan, longestBan)
 	if p.Subjects <= 0 {
 		p.Subjects = defaultSubjects
 	}
 	p.Subjects = max(p.Subjects, 4) // the two of a login, counted or banned
-	p.Never = unmapped(p.Never)
 	return &Bans{
-		policy: p, start: p.Clock(), seed: maphash.MakeSeed(),
+		policy: p.bounded(), start: p.Clock(), seed: maphash.MakeSeed(),
 		subjects: newSubjects(p.Subjects, p.Window), known: newKnownNetworks(p.Subjects),
 	}
+}
+
+func (p BanPolicy) bounded() BanPolicy {
+	if p.MaxBan <= 0 {
+		p.MaxBan = longestBan
+	}
+	p.MaxBan = min(p.MaxBan, longestBan)
+	p.Never = unmapped(p.Never)
+	return p
+}
+
+// Set changes the policy, but for Subjects and Clock. Bans that there are go on as they were.
+func (b *Bans) Set(p BanPolicy) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	p.Subjects, p.Clock = b.policy.Subjects, b.policy.Clock
+	b.policy, b.subjects.window = p.bounded(), p.Window
 }
 
 // Fail counts a login of user from addr that failed. An invalid addr or an empty user is not
 // counted. What fails while a subject is banned does not lead to its next ban: logins that ran at
 // the same time would make several out of one.
 func (b *Bans) Fail(addr netip.Addr, user string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	if b.off() {
 		return
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
 	_, now := b.now()
 	pair := b.pair(addr, user)
 	for _, k := range b.keys(addr, user) {
@@ -143,11 +155,11 @@ func (b *Bans) count(k key, f failure) {
 // and then. The user keeps what failed elsewhere, or one who logs in every minute would never be
 // protected against many addresses. A ban goes on.
 func (b *Bans) Succeed(addr netip.Addr, user string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	if b.off() {
 		return
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
 	pair := b.pair(addr, user)
 	for _, k := range b.keys(addr, user) {
 		b.subjects.clear(k, pair)
@@ -160,11 +172,11 @@ func (b *Bans) Succeed(addr netip.Addr, user string) {
 // Banned reports whether user may not log in from addr now, be it for the address or for the user,
 // and until when. With an empty user it is about the address alone.
 func (b *Bans) Banned(addr netip.Addr, user string) (until time.Time, banned bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	if b.off() {
 		return time.Time{}, false
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
 	clock, now := b.now()
 	var end time.Duration
 	for _, k := range b.keys(addr, user) {

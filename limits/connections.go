@@ -14,17 +14,23 @@ var (
 
 // Connections bounds how many connections there are at once.
 type Connections struct {
+	mu             sync.Mutex
 	total, perAddr int
-
-	mu   sync.Mutex
-	open int
-	from map[netip.Prefix]int
+	open           int
+	from           map[netip.Prefix]int
 }
 
 // NewConnections allows total connections, and perAddr from one IPv4 address or one IPv6 network of
 // 64 bits. Connections with no valid address count as from one.
 func NewConnections(total, perAddr int) *Connections {
 	return &Connections{total: total, perAddr: perAddr, from: map[netip.Prefix]int{}}
+}
+
+// Set changes what is allowed. Connections that there are stay, also when they are too many now.
+func (c *Connections) Set(total, perAddr int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.total, c.perAddr = total, perAddr
 }
 
 // Acquire counts a connection from addr until release is called; calling it again does nothing.

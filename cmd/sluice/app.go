@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -29,9 +30,11 @@ type app struct {
 	health    *health
 	http      *httpServer // nil without a listener
 	admin     *admin      // nil without a socket
-	delay     time.Duration
-	grace     time.Duration
+	ending    atomic.Pointer[ending]
 }
+
+// ending is how an app ends: for how long it says that it will, and for how long transfers may finish.
+type ending struct{ delay, grace time.Duration }
 
 // server is what an app needs of a gateway.Server.
 type server interface {
@@ -40,6 +43,7 @@ type server interface {
 	Sessions() int
 	Stats() gateway.Stats
 	Refresh()
+	SetPolicy(p gateway.Policy)
 	Bans() []limits.Ban
 	Unban(subject string) bool
 	Usage(users []*auth.User) []gateway.Usage
@@ -47,13 +51,14 @@ type server interface {
 }
 
 // newApp opens everything that c names. The caller has to Close it.
-func newApp(ctx context.Context, c *config, log *slog.Logger) (*app, error) {
+func newApp(ctx context.Context, c *config, log *slog.Logger, level *slog.LevelVar) (*app, error) {
 	limitMemory(log)
 	r, err := open(ctx, c, log)
 	if err != nil {
 		return nil, err
 	}
-	a := &app{log: log, resources: r, delay: time.Duration(c.DrainDelay), grace: time.Duration(c.ShutdownGrace)}
+	a := &app{log: log, resources: r}
+	a.ending.Store(&ending{delay: time.Duration(c.DrainDelay), grace: time.Duration(c.ShutdownGrace)})
 	o := c.options()
 	o.Backends, o.Auth, o.Log, o.TLS.Certificates = r.observed(), r.authenticator(), log, r.certs
 	if err := r.openAudit(c, log); err != nil {
@@ -65,6 +70,9 @@ func newApp(ctx context.Context, c *config, log *slog.Logger) (*app, error) {
 		return nil, errors.Join(err, r.Close())
 	}
 	a.recounter = newRecounter(a.server, r.users.Users, time.Duration(c.Limits.QuotaRecount), log)
+	if c.path != "" {
+		r.sources = append([]*source{a.configuration(c, level)}, r.sources...)
+	}
 	r.sources = append(r.sources, a.recounter.source())
 	if a.listeners, err = listen(ctx, c.Listen); err != nil {
 		return nil, errors.Join(err, r.Close())
@@ -109,12 +117,12 @@ func (a *app) run(ctx context.Context, signals <-chan os.Signal) error {
 	a.health.serve(true)
 	a.await(failed, signals, forced)
 	a.health.serve(false)
-	grace := a.grace
-	if !a.drainDelay(failed, signals) {
-		grace = 0
+	end := *a.ending.Load()
+	if !a.drainDelay(failed, signals, end.delay) {
+		end.grace = 0
 	}
 	stop()
-	a.shutdown(signals, grace)
+	a.shutdown(signals, end.grace)
 	err := serving.Wait()
 	select {
 	case <-watched:
@@ -157,7 +165,7 @@ func (a *app) await(ctx context.Context, signals <-chan os.Signal, forced chan<-
 			return
 		case s := <-signals:
 			if s != syscall.SIGHUP {
-				a.log.Info("shutting down", "signal", s.String(), "grace", a.grace.String())
+				a.log.Info("shutting down", "signal", s.String(), "grace", a.ending.Load().grace.String())
 				return
 			}
 			select {
@@ -170,8 +178,8 @@ func (a *app) await(ctx context.Context, signals <-chan os.Signal, forced chan<-
 
 // drainDelay gives those who ask for readiness the time to hear of it before sessions are turned away. It
 // is false if someone does not want to wait.
-func (a *app) drainDelay(failed context.Context, signals <-chan os.Signal) bool {
-	t := time.NewTimer(a.delay)
+func (a *app) drainDelay(failed context.Context, signals <-chan os.Signal, delay time.Duration) bool {
+	t := time.NewTimer(delay)
 	defer t.Stop()
 	for {
 		select {

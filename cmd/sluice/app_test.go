@@ -39,6 +39,7 @@ func (s *fakeServer) Serve(net.Listener, bool) error {
 
 func (s *fakeServer) Sessions() int                      { return 0 }
 func (s *fakeServer) Stats() gateway.Stats               { return gateway.Stats{} }
+func (s *fakeServer) SetPolicy(gateway.Policy)           {}
 func (s *fakeServer) Refresh()                           {}
 func (s *fakeServer) Bans() []limits.Ban                 { return nil }
 func (s *fakeServer) Unban(string) bool                  { return false }
@@ -73,8 +74,8 @@ func runApp(t *testing.T, s *fakeServer, script func(send func(os.Signal), cance
 			server:    s,
 			recounter: newRecounter(s, func() []*auth.User { return nil }, 0, slog.New(slog.DiscardHandler)),
 			health:    newHealth(nil, slog.New(slog.DiscardHandler)),
-			grace:     time.Minute,
 		}
+		a.ending.Store(&ending{grace: time.Minute})
 		signals := make(chan os.Signal)
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})

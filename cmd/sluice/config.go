@@ -153,7 +153,7 @@ func defaultConfig() *config {
 		Tuning:        tuningConfig{BufferSize: 256 << 10, TCPNoDelay: true},
 		ASCII:         gateway.ASCIIConvert,
 		ShutdownGrace: duration(time.Minute),
-		Log:           logConfig{Level: "info", Format: "text"},
+		Log:           logConfig{Level: "info"},
 		stores:        map[string]store{},
 	}
 }
@@ -201,23 +201,12 @@ func parseConfig(path string, data []byte, env func(string) (string, bool)) (*co
 // options are what the gateway is told.
 func (c *config) options() gateway.Options {
 	return gateway.Options{
-		TLS:       gateway.TLSOptions{Mode: c.TLS.Mode, MinVersion: tlsVersions[c.TLS.MinVersion], Reuse: c.TLS.Reuse},
-		AllowFrom: auth.Prefixes(c.AllowFrom), DenyFrom: auth.Prefixes(c.DenyFrom), DeniedCommands: c.DeniedCommands,
+		TLS:    gateway.TLSOptions{Mode: c.TLS.Mode, MinVersion: tlsVersions[c.TLS.MinVersion], Reuse: c.TLS.Reuse},
+		Policy: c.policy(),
 		Passive: gateway.PassiveOptions{
 			FirstPort:  c.Passive.Ports.First,
 			LastPort:   c.Passive.Ports.Last,
 			PublicHost: c.Passive.PublicHost,
-		},
-		Limits: gateway.Limits{
-			IdleTimeout:      time.Duration(c.Limits.IdleTimeout),
-			DataStallTimeout: time.Duration(c.Limits.DataStallTimeout),
-			LoginTimeout:     time.Duration(c.Limits.LoginTimeout),
-			Connections:      c.Limits.Connections, ConnectionsPerAddress: c.Limits.PerIP,
-			Upload: int64(c.Limits.Upload), Download: int64(c.Limits.Download),
-			Bans: limits.BanPolicy{
-				Failures: c.Bans.Failures, Window: time.Duration(c.Bans.Window), Ban: time.Duration(c.Bans.Ban),
-				MaxBan: time.Duration(c.Bans.MaxBan), Never: auth.Prefixes(c.Bans.Never),
-			},
 		},
 		CHMOD:        c.Site.CHMOD,
 		SiteCommands: siteCommands(c.Site.Commands),
@@ -231,6 +220,24 @@ func (c *config) options() gateway.Options {
 		ActiveMode:  c.ActiveMode,
 		TransferEOF: c.TransferEOF,
 		ASCII:       c.ASCII,
+	}
+}
+
+// policy is what the gateway is told, also when it runs.
+func (c *config) policy() gateway.Policy {
+	return gateway.Policy{
+		AllowFrom: auth.Prefixes(c.AllowFrom), DenyFrom: auth.Prefixes(c.DenyFrom), DeniedCommands: c.DeniedCommands,
+		Limits: gateway.Limits{
+			IdleTimeout:      time.Duration(c.Limits.IdleTimeout),
+			DataStallTimeout: time.Duration(c.Limits.DataStallTimeout),
+			LoginTimeout:     time.Duration(c.Limits.LoginTimeout),
+			Connections:      c.Limits.Connections, ConnectionsPerAddress: c.Limits.PerIP,
+			Upload: int64(c.Limits.Upload), Download: int64(c.Limits.Download),
+			Bans: limits.BanPolicy{
+				Failures: c.Bans.Failures, Window: time.Duration(c.Bans.Window), Ban: time.Duration(c.Bans.Ban),
+				MaxBan: time.Duration(c.Bans.MaxBan), Never: auth.Prefixes(c.Bans.Never),
+			},
+		},
 	}
 }
 

@@ -42,13 +42,13 @@ func TestConfigMinimal(t *testing.T) {
 	want := gateway.Options{
 		TLS:     gateway.TLSOptions{Mode: gateway.TLSRequired, MinVersion: 0x0303, Reuse: auth.ReusePrefer},
 		Passive: gateway.PassiveOptions{FirstPort: 20000, LastPort: 20099},
-		Limits: gateway.Limits{
+		Policy: gateway.Policy{Limits: gateway.Limits{
 			IdleTimeout: 5 * time.Minute, DataStallTimeout: 2 * time.Minute, LoginTimeout: 30 * time.Second,
 			Bans: limits.BanPolicy{
 				Failures: 10, Window: 10 * time.Minute, Ban: 10 * time.Minute, MaxBan: 24 * time.Hour,
 				Never: auth.Prefixes(privateNetworks()),
 			},
-		},
+		}},
 		Tuning: gateway.Tuning{BufferSize: 256 << 10},
 		ASCII:  gateway.ASCIIConvert, CHMOD: gateway.CHMODIgnore,
 	}
@@ -105,15 +105,17 @@ users_file: /users.yaml
 	want := gateway.Options{
 		TLS:     gateway.TLSOptions{Mode: gateway.TLSOptional, MinVersion: 0x0304, Reuse: auth.ReuseRequire},
 		Passive: gateway.PassiveOptions{FirstPort: 30000, LastPort: 30000, PublicHost: "203.0.113.7"},
-		Limits: gateway.Limits{
-			IdleTimeout: 90 * time.Minute, DataStallTimeout: 90 * time.Second, LoginTimeout: time.Second,
-			Connections: 7, ConnectionsPerAddress: 5, Upload: 1 << 20, Download: 2 << 20,
-			Bans: limits.BanPolicy{Failures: 3, Window: time.Minute, Ban: 2 * time.Minute, MaxBan: 3 * time.Minute},
+		Policy: gateway.Policy{
+			Limits: gateway.Limits{
+				IdleTimeout: 90 * time.Minute, DataStallTimeout: 90 * time.Second, LoginTimeout: time.Second,
+				Connections: 7, ConnectionsPerAddress: 5, Upload: 1 << 20, Download: 2 << 20,
+				Bans: limits.BanPolicy{Failures: 3, Window: time.Minute, Ban: 2 * time.Minute, MaxBan: 3 * time.Minute},
+			},
+			AllowFrom:      []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("2001:db8::1/128")},
+			DenyFrom:       []netip.Prefix{netip.MustParsePrefix("192.0.2.7/32")},
+			DeniedCommands: []string{"SITE", "MFMT"},
 		},
-		AllowFrom:      []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("2001:db8::1/128")},
-		DenyFrom:       []netip.Prefix{netip.MustParsePrefix("192.0.2.7/32")},
-		DeniedCommands: []string{"SITE", "MFMT"},
-		CHMOD:          gateway.CHMODRefuse,
+		CHMOD: gateway.CHMODRefuse,
 		Tuning: gateway.Tuning{
 			BufferSize: 1 << 20, Delay: true, ReceiveBuffer: 4 << 20, SendBuffer: 64 << 10,
 		},
@@ -177,7 +179,7 @@ F:1:33: tls.min_version: "1.1" is not a choice; there are 1.2, 1.3
 F:2:15: transfer_eof: "yes" is not a choice; there are "", strict, alive, off
 F:3:8: ascii: "" is not a choice; there are convert, binary
 F:4:14: log.level: "loud" is not a choice; there are debug, info, warn, error
-F:4:28: log.format: "xml" is not a choice; there are text, json`},
+F:4:28: log.format: "xml" is not a choice; there are "", text, json`},
 		"durations": {tlsOK + "limits: {idle_timeout: 0s, data_stall_timeout: -1s, login_timeout: 25h}\nshutdown_grace: x" + rest, `F:2:24: limits.idle_timeout: 0s is not within 1s and 24h
 F:2:48: limits.data_stall_timeout: -1s is not within 1s and 24h
 F:2:68: limits.login_timeout: 25h is not within 1s and 24h

@@ -51,8 +51,8 @@ func serveFile(cmd *cobra.Command, file string) error {
 	if err != nil {
 		return err
 	}
-	log := newLogger(cmd.ErrOrStderr(), c.Log)
-	a, err := newApp(cmd.Context(), c, log)
+	log, level := newLogger(cmd.ErrOrStderr(), c.Log)
+	a, err := newApp(cmd.Context(), c, log, level)
 	if err != nil {
 		return err
 	}
@@ -64,7 +64,8 @@ func serveDemo(cmd *cobra.Command, o demoOptions) error {
 	if err != nil {
 		return err
 	}
-	a, err := newApp(cmd.Context(), d.config, newLogger(cmd.ErrOrStderr(), d.config.Log))
+	log, level := newLogger(cmd.ErrOrStderr(), d.config.Log)
+	a, err := newApp(cmd.Context(), d.config, log, level)
 	if err != nil {
 		return errors.Join(d.withHint(err), d.forget())
 	}

@@ -59,7 +59,9 @@ func TestAnnounce(t *testing.T) {
 	c, err := loadConfig(conf, environ(nil))
 	check0(t, err)
 	var log lockedBuffer
-	a, err := newApp(t.Context(), c, newLogger(&log, c.Log))
+	c.Log.Format = "text"
+	logger, level := newLogger(&log, c.Log)
+	a, err := newApp(t.Context(), c, logger, level)
 	check0(t, err)
 	check0(t, a.Close())
 	for _, want := range []string{

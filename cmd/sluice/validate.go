@@ -45,7 +45,7 @@ func (v validator) config(c *config) {
 	v.siteHooks(c.Site.Commands)
 	oneOf(v, "site.chmod", c.Site.CHMOD, gateway.CHMODIgnore, gateway.CHMODRefuse)
 	oneOf(v, "log.level", c.Log.Level, "debug", "info", "warn", "error")
-	oneOf(v, "log.format", c.Log.Format, "text", "json")
+	oneOf(v, "log.format", c.Log.Format, "", "text", "json")
 	for i, verb := range c.DeniedCommands {
 		c.DeniedCommands[i] = strings.ToUpper(verb)
 		if err := knownCommand(c.DeniedCommands[i]); err != nil {
