@@ -70,6 +70,8 @@ type control struct {
 type flight struct {
 	cmd      Command // as the client sent it
 	start    time.Time
+	ctx      context.Context         // the session's, with the span of the command; nil without a Tracer
+	traced   func(Reply)             // ends the span
 	cancel   context.CancelCauseFunc // of a transfer or a job; else nil
 	transfer *transfer               // of a transfer; else nil
 	err      error                   // our own reason of a failure: it decides the reply
@@ -107,7 +109,7 @@ func (c *control) run(cmd Command) {
 	beside := besideTransfers(cmd)
 	if !beside {
 		c.mu.Lock()
-		c.flight = &flight{cmd: cmd, start: start}
+		c.flight = c.session.trace(&flight{cmd: cmd, start: start})
 		c.mu.Unlock()
 	}
 	seen := cmd

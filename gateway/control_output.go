@@ -74,6 +74,9 @@ func (c *control) finish(r Reply) {
 		if f.done != nil {
 			close(f.done)
 		}
+		if f.traced != nil {
+			f.traced(r)
+		}
 		c.flight = nil
 		c.idleSince = time.Now()
 		if f.cancel != nil { // else this is the goroutine that reads

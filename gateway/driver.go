@@ -55,7 +55,7 @@ func (d *driver) Mkdir(name string, _ os.FileMode) (err error) {
 	defer d.session.recoverCommand(&err)
 	t, err := d.session.resolve(name, auth.Mkdir)
 	if err == nil {
-		err = t.adapter.Mkdir(d.session.ctx, t.key)
+		err = t.adapter.Mkdir(d.session.work(), t.key)
 	}
 	return d.session.control.fail(err)
 }
@@ -68,7 +68,7 @@ func (d *driver) Remove(name string) (err error) {
 	var known bool
 	if err == nil {
 		old, known = d.session.before(t)
-		err = t.adapter.Remove(d.session.ctx, t.key)
+		err = t.adapter.Remove(d.session.work(), t.key)
 	}
 	switch {
 	case err == nil:
@@ -85,7 +85,7 @@ func (d *driver) RemoveDir(name string) (err error) {
 	defer d.session.recoverCommand(&err)
 	t, err := d.session.resolve(name, auth.Delete)
 	if err == nil {
-		err = t.adapter.Rmdir(d.session.ctx, t.key)
+		err = t.adapter.Rmdir(d.session.work(), t.key)
 	}
 	return d.session.control.fail(err)
 }
@@ -113,7 +113,7 @@ func (d *driver) Rename(from, to string) (err error) {
 	if err == nil {
 		o := backends.RenameOptions{IfAbsent: !dst.Permissions.Has(auth.Overwrite)}
 		old, replaces := s.before(dst)
-		if err = src.adapter.Rename(s.ctx, src.key, dst.key, o); err == nil && src.key != dst.key {
+		if err = src.adapter.Rename(s.work(), src.key, dst.key, o); err == nil && src.key != dst.key {
 			s.freed(old, replaces)
 		}
 	}
@@ -139,7 +139,7 @@ func (d *driver) Chtimes(name string, _, mtime time.Time) (err error) {
 	defer d.session.recoverCommand(&err)
 	t, err := d.session.resolveFile(name, auth.Write)
 	if err == nil {
-		err = t.adapter.SetModTime(d.session.ctx, t.key, mtime)
+		err = t.adapter.SetModTime(d.session.work(), t.key, mtime)
 	}
 	return d.session.control.fail(err)
 }

@@ -248,7 +248,7 @@ func (s *hashSink) Write(p []byte) (int, error) {
 
 // job runs the command in flight in a goroutine of its own. ABOR and the session's end cancel it.
 func (s *Session) job(run func(context.Context) Reply) {
-	ctx, cancel := context.WithCancelCause(s.ctx)
+	ctx, cancel := context.WithCancelCause(s.work())
 	s.control.mu.Lock()
 	s.control.flight.cancel = cancel
 	s.control.mu.Unlock()

@@ -25,11 +25,7 @@ func (observing) Reply(s *Session, c Command, r Reply, took time.Duration) Reply
 	if !r.final() || c.Verb == verbConnect {
 		return r
 	}
-	verb := c.Verb
-	if !KnownCommand(verb) {
-		verb = VerbOther
-	}
-	s.observer().Reply(s.ctx, verb, r.Code, r.faultOf(), took)
+	s.observer().Reply(s.work(), nameOf(c.Verb), r.Code, r.faultOf(), took)
 	return r
 }
 

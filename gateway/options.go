@@ -22,6 +22,8 @@ type Options struct {
 	Log *slog.Logger
 	// Observer is told what happens; nil is nobody.
 	Observer Observer
+	// Tracer begins a span for each command; nil is none.
+	Tracer Tracer
 
 	TLS     TLSOptions
 	Passive PassiveOptions

@@ -93,7 +93,7 @@ func (s *Session) free(p string) (int64, error) {
 	if err != nil || t.virtual {
 		return 0, &backends.Error{Op: "available", Key: p, Kind: backends.Unsupported, Err: err}
 	}
-	return t.adapter.Available(s.ctx, t.key)
+	return t.adapter.Available(s.work(), t.key)
 }
 
 // available answers AVBL (draft-peterson-streamlined-ftp-command-extensions).
@@ -105,7 +105,7 @@ func (s *Session) available(c *Command) (Reply, bool) {
 	if t.virtual {
 		return Reply{Code: 550, Text: "Ask below a mount"}, true
 	}
-	n, err := t.adapter.Available(s.ctx, t.key)
+	n, err := t.adapter.Available(s.work(), t.key)
 	if err != nil {
 		return s.refusal(*c, err), true
 	}

@@ -95,7 +95,7 @@ func (s *Session) before(t target) (backends.Object, bool) {
 	if !s.limited() || t.virtual {
 		return backends.Object{}, false
 	}
-	obj, err := t.adapter.Stat(s.ctx, t.key)
+	obj, err := t.adapter.Stat(s.work(), t.key)
 	return obj, err == nil && !obj.Dir
 }
 

@@ -138,7 +138,7 @@ func (s *Session) stat(t target) (backends.Object, error) {
 	if t.virtual || s.holdsMount(t.path) {
 		return backends.Object{Key: t.key, Dir: true}, nil
 	}
-	return t.adapter.Stat(s.ctx, t.key)
+	return t.adapter.Stat(s.work(), t.key)
 }
 
 // abs makes a path of a command's argument absolute.

@@ -35,7 +35,7 @@ func (s *Session) describe(t target) (backends.Object, error) {
 	if obj.Dir || err != nil && backends.KindOf(err) != backends.NotExist {
 		return obj, err
 	}
-	p, perr := s.pending(s.ctx, t)
+	p, perr := s.pending(s.work(), t)
 	switch kind := backends.KindOf(perr); {
 	case perr == nil:
 		return backends.Object{Key: t.key, Size: p.Size, ModTime: p.ModTime}, nil
@@ -66,14 +66,14 @@ func (u *upload) continues() (bool, error) {
 
 // drop ends what is kept of an upload to t, where there is no object. If nothing is, it returns missing.
 func (s *Session) drop(t target, missing error) error {
-	_, err := s.pending(s.ctx, t)
+	_, err := s.pending(s.work(), t)
 	switch {
 	case err != nil && backends.KindOf(err) == backends.NotExist:
 		return missing
 	case err != nil:
 		return err
 	}
-	return t.adapter.Discard(s.ctx, t.key, s.name)
+	return t.adapter.Discard(s.work(), t.key, s.name)
 }
 
 // forget ends what is kept of an upload to t, whose object has been removed. That is done and answered so,
@@ -82,7 +82,7 @@ func (s *Session) forget(t target) {
 	if !resumes(t) {
 		return
 	}
-	if err := t.adapter.Discard(s.ctx, t.key, s.name); err != nil && backends.KindOf(err) != backends.Busy {
+	if err := t.adapter.Discard(s.work(), t.key, s.name); err != nil && backends.KindOf(err) != backends.Busy {
 		s.log.Warn("what is kept of an upload was not dropped with its file", "key", t.key, "err", err)
 	}
 }

@@ -63,7 +63,7 @@ const siteTimeout = 10 * time.Second
 
 // runSite runs a command of the operator's own.
 func (s *Session) runSite(own SiteCommand, c Command, arg string) Reply {
-	ctx, cancel := context.WithTimeout(s.ctx, cmp.Or(own.Timeout, siteTimeout))
+	ctx, cancel := context.WithTimeout(s.work(), cmp.Or(own.Timeout, siteTimeout))
 	defer cancel()
 	text, ok, err := own.Run(ctx, SiteCall{
 		Name: own.Name, Argument: arg, User: s.name, Session: s.id, Remote: s.remote.String(), Folder: s.client.Path(),
@@ -125,7 +125,7 @@ func siteQuota(s *Session, c Command, _ string) Reply {
 	if !s.limited() {
 		return Reply{Code: 211, Text: "There is no quota"}
 	}
-	usage, err := s.server.counted(s.ctx, s.name, s.mounts)
+	usage, err := s.server.counted(s.work(), s.name, s.mounts)
 	if err != nil {
 		return s.refusal(c, err)
 	}
@@ -160,7 +160,7 @@ func siteUtime(s *Session, c Command, arg string) Reply {
 	}
 	t, err := s.resolveFile(s.abs(name), auth.Write)
 	if err == nil {
-		err = t.adapter.SetModTime(s.ctx, t.key, at)
+		err = t.adapter.SetModTime(s.work(), t.key, at)
 	}
 	if err != nil {
 		return s.refusal(c, err)

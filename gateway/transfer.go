@@ -66,7 +66,7 @@ func (s *Session) begin(c *Command, p string) *transfer {
 	}
 	s.rest, s.expected = 0, -1
 	s.hold() // released by end: the library calls GetHandle for each of these
-	t.ctx, t.cancel = context.WithCancelCause(s.ctx)
+	t.ctx, t.cancel = context.WithCancelCause(s.work())
 	s.mu.Lock()
 	t.data = s.data
 	s.mu.Unlock()

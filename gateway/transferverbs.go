@@ -137,7 +137,7 @@ func (s *Session) statPath(c *Command) (Reply, bool) {
 		return s.refusal(*c, denied(p, nil)), true
 	}
 	text, n := []byte("Status of "+p), 0
-	for obj, err := range s.children(s.ctx, t, backends.ListOptions{}) {
+	for obj, err := range s.children(s.work(), t, backends.ListOptions{}) {
 		if err != nil {
 			return s.refusal(*c, err), true
 		}

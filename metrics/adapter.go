@@ -3,8 +3,6 @@ package metrics
 import (
 	"context"
 	"errors"
-	"io"
-	"iter"
 	"net/http"
 	"strconv"
 	"time"
@@ -82,23 +80,35 @@ func answer(resp *http.Response, err error) string {
 
 // Wrap counts the calls of a.
 func (b *Backend) Wrap(a backends.CloudStorageAdapter) backends.CloudStorageAdapter {
-	return &adapter{a, b}
+	return backends.Watched(a, func(ctx context.Context, op string) (context.Context, backends.Call) {
+		return ctx, &call{backend: b, ctx: ctx, op: op, start: time.Now()}
+	})
 }
 
-// adapter counts calls by operation and result.
-type adapter struct {
-	backends.CloudStorageAdapter
+// call counts one call of an adapter.
+type call struct {
 	backend *Backend
+	ctx     context.Context // stored for the exemplar, for as long as the call takes
+	op      string
+	start   time.Time
+	timed   bool
 }
 
-// count notes how an operation ended that waits for nobody but the store.
-func (a *adapter) count(ctx context.Context, operation string, start time.Time, err error) {
-	a.result(operation, err)
-	observe(ctx, a.backend.metrics.operationDuration.WithLabelValues(a.backend.name, operation), time.Since(start))
+// Began implements backends.Call: what comes after it waits for the client too.
+func (c *call) Began() {
+	if !c.timed {
+		c.timed = true
+		m := c.backend.metrics
+		observe(c.ctx, m.operationDuration.WithLabelValues(c.backend.name, c.op), time.Since(c.start))
+	}
 }
 
-func (a *adapter) result(operation string, err error) {
-	a.backend.metrics.operations.WithLabelValues(a.backend.name, operation, resultOf(err)).Inc()
+// Ended implements backends.Call.
+func (c *call) Ended(err error) {
+	if c.op != "put" { // which takes as long as the client does
+		c.Began()
+	}
+	c.backend.metrics.operations.WithLabelValues(c.backend.name, c.op, resultOf(err)).Inc()
 }
 
 // resultOf is one of a closed set.
@@ -123,93 +133,4 @@ func resultOf(err error) string {
 		return "internal" // of put mostly that its upload broke off
 	}
 	return "refused"
-}
-
-// Stat implements backends.CloudStorageAdapter.
-func (a *adapter) Stat(ctx context.Context, key string) (obj backends.Object, err error) {
-	defer func(start time.Time) { a.count(ctx, "stat", start, err) }(time.Now())
-	return a.CloudStorageAdapter.Stat(ctx, key)
-}
-
-// List implements backends.CloudStorageAdapter.
-func (a *adapter) List(ctx context.Context, dir string, o backends.ListOptions) iter.Seq2[backends.Object, error] {
-	return func(yield func(backends.Object, error) bool) {
-		start, begun := time.Now(), false
-		first := func(err error) {
-			if !begun {
-				begun = true
-				a.count(ctx, "list", start, err)
-			} else if err != nil {
-				a.result("list", err)
-			}
-		}
-		for obj, err := range a.CloudStorageAdapter.List(ctx, dir, o) {
-			first(err)
-			if !yield(obj, err) {
-				return
-			}
-		}
-		first(nil)
-	}
-}
-
-// Open implements backends.CloudStorageAdapter.
-func (a *adapter) Open(ctx context.Context, key string, o backends.OpenOptions) (r backends.Reader, err error) {
-	defer func(start time.Time) { a.count(ctx, "open", start, err) }(time.Now())
-	return a.CloudStorageAdapter.Open(ctx, key, o)
-}
-
-// Put implements backends.CloudStorageAdapter. It takes as long as the client does.
-func (a *adapter) Put(ctx context.Context, key string, r io.Reader, o backends.PutOptions) (backends.Object, error) {
-	obj, err := a.CloudStorageAdapter.Put(ctx, key, r, o)
-	a.result("put", err)
-	return obj, err
-}
-
-// Pending implements backends.CloudStorageAdapter.
-func (a *adapter) Pending(ctx context.Context, key, owner string) (p backends.Pending, err error) {
-	defer func(start time.Time) { a.count(ctx, "pending", start, err) }(time.Now())
-	return a.CloudStorageAdapter.Pending(ctx, key, owner)
-}
-
-// Discard implements backends.CloudStorageAdapter.
-func (a *adapter) Discard(ctx context.Context, key, owner string) (err error) {
-	defer func(start time.Time) { a.count(ctx, "discard", start, err) }(time.Now())
-	return a.CloudStorageAdapter.Discard(ctx, key, owner)
-}
-
-// Copy implements backends.CloudStorageAdapter.
-func (a *adapter) Copy(ctx context.Context, from, to string, o backends.CopyOptions) (obj backends.Object, err error) {
-	defer func(start time.Time) { a.count(ctx, "copy", start, err) }(time.Now())
-	return a.CloudStorageAdapter.Copy(ctx, from, to, o)
-}
-
-// Rename implements backends.CloudStorageAdapter.
-func (a *adapter) Rename(ctx context.Context, from, to string, o backends.RenameOptions) (err error) {
-	defer func(start time.Time) { a.count(ctx, "rename", start, err) }(time.Now())
-	return a.CloudStorageAdapter.Rename(ctx, from, to, o)
-}
-
-// Remove implements backends.CloudStorageAdapter.
-func (a *adapter) Remove(ctx context.Context, key string) (err error) {
-	defer func(start time.Time) { a.count(ctx, "remove", start, err) }(time.Now())
-	return a.CloudStorageAdapter.Remove(ctx, key)
-}
-
-// Mkdir implements backends.CloudStorageAdapter.
-func (a *adapter) Mkdir(ctx context.Context, dir string) (err error) {
-	defer func(start time.Time) { a.count(ctx, "mkdir", start, err) }(time.Now())
-	return a.CloudStorageAdapter.Mkdir(ctx, dir)
-}
-
-// Rmdir implements backends.CloudStorageAdapter.
-func (a *adapter) Rmdir(ctx context.Context, dir string) (err error) {
-	defer func(start time.Time) { a.count(ctx, "rmdir", start, err) }(time.Now())
-	return a.CloudStorageAdapter.Rmdir(ctx, dir)
-}
-
-// SetModTime implements backends.CloudStorageAdapter.
-func (a *adapter) SetModTime(ctx context.Context, key string, t time.Time) (err error) {
-	defer func(start time.Time) { a.count(ctx, "set_mod_time", start, err) }(time.Now())
-	return a.CloudStorageAdapter.SetModTime(ctx, key, t)
 }

@@ -65,6 +65,9 @@ func newApp(ctx context.Context, c *config, log *slog.Logger, level *slog.LevelV
 		return nil, errors.Join(err, r.Close())
 	}
 	o.Audit, o.Observer = r.audit, r.observer()
+	if r.tracing != nil {
+		o.Tracer = r.tracing
+	}
 	o.TLS.ClientCertificates = r.users.WithCertificates
 	if a.server, err = gateway.New(o); err != nil {
 		return nil, errors.Join(err, r.Close())

@@ -42,14 +42,17 @@ func (a *app) measure() {
 	a.health.tell = func(name string, up bool) { r.metrics.Backend(name).Up(up) }
 }
 
-// observed are the backends, with what counts their calls around them.
+// observed are the backends, with what counts and follows their calls around them.
 func (r *resources) observed() map[string]backends.CloudStorageAdapter {
-	if r.metrics == nil {
-		return r.backends
-	}
 	all := make(map[string]backends.CloudStorageAdapter, len(r.backends))
 	for name, b := range r.backends {
-		all[name] = r.metrics.Backend(name).Wrap(b)
+		if r.metrics != nil {
+			b = r.metrics.Backend(name).Wrap(b)
+		}
+		if r.tracing != nil {
+			b = r.tracing.Wrap(name, b)
+		}
+		all[name] = b
 	}
 	return all
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/sluice-ftp/sluice/backends/pages"
 	"github.com/sluice-ftp/sluice/gateway"
 	"github.com/sluice-ftp/sluice/metrics"
+	"github.com/sluice-ftp/sluice/tracing"
 	"github.com/sluice-ftp/sluice/yamlfile"
 )
 
@@ -36,6 +37,8 @@ type resources struct {
 	certs, httpCerts *gateway.Certificates
 	// metrics is nil when nobody could ask for them.
 	metrics *metrics.Metrics
+	// tracing is nil unless the environment names a collector.
+	tracing *tracing.Tracing
 	// sources are the files among them that are read again when they change.
 	sources []*source
 }
@@ -43,7 +46,12 @@ type resources struct {
 // open opens what c names. It reports everything that is wrong and then leaves nothing open.
 func open(ctx context.Context, c *config, log *slog.Logger) (*resources, error) {
 	r := &resources{backends: map[string]backends.CloudStorageAdapter{}, metrics: newMetrics(c)}
-	err := errors.Join(r.openBackends(ctx, c, log), r.openUsers(c), r.openCertificates(c), r.openHTTP(c))
+	info, _ := debug.ReadBuildInfo()
+	var err error
+	if r.tracing, err = tracing.Open(ctx, version(info), func(err error) { log.Warn("spans were not sent", "err", err) }); err != nil {
+		return nil, err
+	}
+	err = errors.Join(r.openBackends(ctx, c, log), r.openUsers(c), r.openCertificates(c), r.openHTTP(c))
 	if err != nil {
 		return nil, errors.Join(err, r.Close())
 	}
@@ -83,22 +91,25 @@ func (r *resources) openAudit(c *config, log *slog.Logger) error {
 	return nil
 }
 
-// recordGrace is how long the end waits for the record to be written.
-const recordGrace = 5 * time.Second
+// closeGrace is how long the end waits for the record to be written, and for spans to be sent.
+const closeGrace = 5 * time.Second
 
 // Close closes the record, the backends and the hook.
 func (r *resources) Close() error {
 	var errs []error
+	ctx, cancel := context.WithTimeout(context.Background(), closeGrace)
+	defer cancel()
 	if r.hook != nil {
 		r.hook.Close()
 	}
 	if r.audit != nil {
 		r.audit.Write(audit.Event{Event: audit.Operator, Detail: "stop"})
-		ctx, cancel := context.WithTimeout(context.Background(), recordGrace)
-		defer cancel()
 		if err := r.audit.Close(ctx); err != nil {
 			errs = append(errs, err)
 		}
+	}
+	if err := r.tracing.Close(ctx); err != nil {
+		errs = append(errs, err)
 	}
 	for name, b := range r.backends {
 		if err := b.Close(); err != nil {
