@@ -58,8 +58,8 @@ func (a *addresses) add(addr netip.Addr, now time.Time) {
 		bits = 64 // one customer has all of it
 	}
 	network, err := addr.Prefix(bits)
-	if err != nil {
-		return // no address: a connection that is none of TCP
+	if err != nil || !addr.IsValid() {
+		return // a connection that is none of TCP
 	}
 	h := maphash.Comparable(a.seed, network.Addr())
 	for _, w := range a.windows {
