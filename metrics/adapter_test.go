@@ -73,7 +73,10 @@ func TestWrapCounts(t *testing.T) {
 	if _, err := a.Put(ctx, "o", io.MultiReader(strings.NewReader("x"), broken{}), backends.PutOptions{}); err == nil {
 		t.Fatal("a broken upload is published")
 	}
-	for range a.List(ctx, "dir", backends.ListOptions{}) {
+	for _, err := range a.List(ctx, "dir", backends.ListOptions{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
 		break
 	}
 	for kind, want := range map[backends.Kind]string{
@@ -126,7 +129,9 @@ func (s sender) RoundTrip(r *http.Request) (*http.Response, error) { return s(r)
 func TestTransport(t *testing.T) {
 	m := metrics.New(metrics.Options{Backends: []string{"b"}})
 	status := func(code int) sender {
-		return func(*http.Request) (*http.Response, error) { return &http.Response{StatusCode: code, Body: http.NoBody}, nil }
+		return func(*http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: code, Body: http.NoBody}, nil
+		}
 	}
 	fails := func(err error) sender {
 		return func(*http.Request) (*http.Response, error) { return nil, err }
@@ -181,4 +186,3 @@ func TestKept(t *testing.T) {
 		t.Error(diff)
 	}
 }
-
