@@ -170,7 +170,7 @@ var defaults = map[string]string{
 	"sluice.yaml": `listen:  {ftp: "127.0.0.1:$FTP_PORT", ftps: "127.0.0.1:$FTPS_PORT"}
 passive: {ports: "$PASV"}
 tls:     {mode: required, cert_file: server.pem, key_file: server.key}
-log:     {level: debug}
+log:     {level: debug, format: text}
 audit_log: {path: audit.jsonl, sha256: true}
 backends:
   $BACKEND
