@@ -133,6 +133,12 @@ backends:
   %s
 users_file: users.yaml
 `, ports.FTP, ports.Passive(), backend)
+	return startGateway(t, dir, config, ports)
+}
+
+// startGateway starts one with a configuration of its own, in dir, until the test ends.
+func startGateway(t *testing.T, dir, config string, ports harness.Ports) cutServer {
+	t.Helper()
 	files := map[string]string{"sluice.yaml": config, "users.yaml": defaults["users.yaml"]}
 	err := errors.Join(
 		writeMissing(dir, files),
