@@ -11,6 +11,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -56,7 +57,8 @@ type bench struct {
 	dir, bin string
 	server   *harness.Server
 	addr     string
-	scale    int // divides counts and sizes
+	metrics  string // a URL
+	scale    int    // divides counts and sizes
 }
 
 // row is one measurement, with a kind of store: what fsync does on the local disk, or a server.
@@ -160,14 +162,14 @@ func (b *bench) start(backend string) error {
 	if err != nil {
 		return err
 	}
-	config := fmt.Sprintf(`listen:  {ftp: "127.0.0.1:%d", ftps: ""}
+	config := fmt.Sprintf(`listen:  {ftp: "127.0.0.1:%d", ftps: "", http: "127.0.0.1:%d"}
 passive: {ports: "%s"}
 tls:     {mode: required, cert_file: server.pem, key_file: server.key}
 log:     {level: warn}
 backends:
   store: %s
 users_file: users.yaml
-`, ports.FTP, ports.Passive(), backend)
+`, ports.FTP, ports.FTPS, ports.Passive(), backend)
 	users := fmt.Sprintf(`users:
   - name: bench
     password_hash: %q
@@ -181,7 +183,7 @@ users_file: users.yaml
 	if err != nil {
 		return err
 	}
-	b.addr = fmt.Sprintf("127.0.0.1:%d", ports.FTP)
+	b.addr, b.metrics = fmt.Sprintf("127.0.0.1:%d", ports.FTP), fmt.Sprintf("http://127.0.0.1:%d/metrics", ports.FTPS)
 	b.server, err = harness.Start(harness.Options{
 		Bin: b.bin, Dir: b.dir, Args: []string{"serve", "--config", "sluice.yaml"},
 		Log: filepath.Join(b.dir, "log"), Addr: b.addr,
@@ -311,6 +313,10 @@ func (b *bench) idle(n int) (string, error) {
 	if err := errors.Join(errs...); err != nil {
 		return "", err
 	}
+	scrape, err := b.scrape()
+	if err != nil {
+		return "", err
+	}
 	for _, c := range clients {
 		if err := c.Expect(200, "NOOP"); err != nil {
 			return "", err
@@ -321,7 +327,31 @@ func (b *bench) idle(n int) (string, error) {
 			return "", err
 		}
 	}
-	return fmt.Sprintf("%.1f kB a session\tpeak %.1f kB", float64(settled-before)/float64(n), float64(*peak)/float64(n)), nil
+	return fmt.Sprintf("%.1f kB a session\tpeak %.1f kB\tscrape %.1f ms", float64(settled-before)/float64(n),
+		float64(*peak)/float64(n), scrape.Seconds()*1000), nil
+}
+
+// scrape is how long Prometheus waits for the metrics, the median of nine.
+func (b *bench) scrape() (time.Duration, error) {
+	all := make([]time.Duration, 9)
+	for i := range all {
+		start := time.Now()
+		req, err := http.NewRequestWithContext(context.Background(), http.MethodGet, b.metrics, nil)
+		if err != nil {
+			return 0, err
+		}
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			return 0, err
+		}
+		_, err = io.Copy(io.Discard, resp.Body)
+		if err := errors.Join(err, resp.Body.Close()); err != nil || resp.StatusCode != http.StatusOK {
+			return 0, fmt.Errorf("%s: %s, %w", b.metrics, resp.Status, err)
+		}
+		all[i] = time.Since(start)
+	}
+	slices.Sort(all)
+	return all[len(all)/2], nil
 }
 
 // settle lets 25 seconds pass: the server looks every ten whether a burst has left garbage.
