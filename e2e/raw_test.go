@@ -25,13 +25,14 @@ type raw struct {
 	ts    *testscript.TestScript
 	conns map[string]*rawConn
 	cur   *rawConn
-	port  string // the address of the last passive port, whoever asked for it
-	codes *strings.Replacer
+	port  string            // the address of the last passive port, whoever asked for it
+	codes *strings.Replacer // puts one-time codes into lines
 }
 
 type rawConn struct {
 	*ftp.Client
-	data *ftp.Data
+	data  *ftp.Data
+	login string // what the last login was told
 }
 
 // ftp-raw FILE... plays conversations.

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -19,15 +20,17 @@ import (
 var rawVerbs = map[string]func(*raw, string) error{
 	"as":          (*raw).as,                                                  // NAME: go on with the connection of that name
 	"connect":     (*raw).connect,                                             // HOST:PORT [from ADDRESS]
-	"login":       (*raw).login,                                               // USER [1.2 | 1.3]: explicit TLS up to TYPE I
+	"login":       (*raw).login,                                               // [USER [1.2 | 1.3]]: explicit TLS up to TYPE I, or as before
 	"login-clear": (*raw).loginClear,                                          // USER
 	"tls":         (*raw).tls,                                                 // [1.1 | 1.2 | 1.3]: handshake
 	"tls-fails":   (*raw).tlsFails,                                            // [version]: the server refuses
-	"tls-as":      (*raw).tlsAs,                                               // CERTIFICATE: handshake with one
-	"stolen":      (*raw).stolen,                                              // CERTIFICATE KEY: with one and the key of another; the server refuses
+	"stolen":      (*raw).stolen,                                              // CERTIFICATE KEY: hello with the key of another, which the server refuses
+	"hello":       (*raw).hello,                                               // [CERTIFICATE]: connect, and explicit TLS
+	"denied":      (*raw).denied,                                              // USER PASSWORD...: each is refused like any other
 	"codes":       (*raw).oneTimeCodes,                                        // SECRET: from here on $CODE and $NEXT are good, $WRONG is not
+	"burst":       (*raw).burst,                                               // COUNT USER: so many guesses at once, of which most are not tried
 	"once":        (*raw).once,                                                // COUNT USER PASSWORD: so many log in at once, and one gets in
-	"forbidden":   (*raw).forbidden,                                           // see | use | change FOLDER: that is refused, and what needs more
+	"forbidden":   (*raw).forbidden,                                           // see | stat | use | change FOLDER: that is refused, and what follows
 	"close":       func(r *raw, _ string) error { return r.cur.Close() },      // close_notify and FIN
 	"fin":         func(r *raw, _ string) error { return r.cur.FIN() },        // FIN alone
 	"flood":       (*raw).flood,                                               // BYTES without an end of line
@@ -75,8 +78,11 @@ func (r *raw) connect(arg string) error {
 }
 
 func (r *raw) login(arg string) error {
+	arg = cmp.Or(arg, r.cur.login)
 	user, version, _ := strings.Cut(arg, " ")
-	return r.loginAs(ftp.Explicit, user, version)
+	err := r.loginAs(ftp.Explicit, user, version)
+	r.cur.login = arg
+	return err
 }
 
 func (r *raw) loginClear(user string) error { return r.loginAs(ftp.Clear, user, "") }

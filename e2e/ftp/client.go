@@ -80,9 +80,8 @@ func InsecureTLS() *tls.Config {
 	}
 }
 
-// Login takes a fresh connection to the point where transfers can begin: greeting, TLS, name,
-// password, PROT P and binary type.
-func (c *Client) Login(mode Mode, user, password string) error {
+// Greet takes a fresh connection to the point where someone can log in: the greeting, and TLS.
+func (c *Client) Greet(mode Mode) error {
 	if mode == Implicit {
 		if err := c.StartTLS(); err != nil {
 			return err
@@ -91,13 +90,20 @@ func (c *Client) Login(mode Mode, user, password string) error {
 	if r, err := c.Reply(); err != nil || r.Code != 220 {
 		return fmt.Errorf("ftp: greeting: %v: %w", r, orUnexpected(err))
 	}
-	if mode == Explicit {
-		if err := c.Expect(234, "AUTH TLS"); err != nil {
-			return err
-		}
-		if err := c.StartTLS(); err != nil {
-			return err
-		}
+	if mode != Explicit {
+		return nil
+	}
+	if err := c.Expect(234, "AUTH TLS"); err != nil {
+		return err
+	}
+	return c.StartTLS()
+}
+
+// Login takes a fresh connection to the point where transfers can begin: greeting, TLS, name,
+// password, PROT P and binary type.
+func (c *Client) Login(mode Mode, user, password string) error {
+	if err := c.Greet(mode); err != nil {
+		return err
 	}
 	if err := c.Expect(331, "USER "+user); err != nil {
 		return err

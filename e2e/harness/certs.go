@@ -29,7 +29,7 @@ func Certificates(dir string) error {
 		return err
 	}
 	ca := template("sluice-test-ca", 1)
-	ca.IsCA, ca.BasicConstraintsValid, ca.KeyUsage = true, true, x509.KeyUsageCertSign
+	signs(ca)
 	if err := issue(dir, "ca", ca, ca, caKey, caKey); err != nil {
 		return err
 	}
@@ -67,7 +67,7 @@ func ClientCertificate(dir string, c Client) (fingerprint string, err error) {
 	cert := template(c.CommonName, time.Now().UnixNano())
 	cert.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
 	if c.Authority {
-		cert.IsCA, cert.BasicConstraintsValid, cert.KeyUsage = true, true, x509.KeyUsageCertSign
+		signs(cert)
 	}
 	if c.Expired {
 		cert.NotAfter = time.Now().Add(-time.Minute)
@@ -108,6 +108,11 @@ func template(name string, serial int64) *x509.Certificate {
 		DNSNames:     []string{"localhost"},
 		IPAddresses:  []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
 	}
+}
+
+// signs makes c an authority, for servers and clients.
+func signs(c *x509.Certificate) {
+	c.IsCA, c.BasicConstraintsValid, c.KeyUsage, c.ExtKeyUsage = true, true, x509.KeyUsageCertSign, nil
 }
 
 func issue(dir, name string, cert, parent *x509.Certificate, key crypto.Signer, parentKey crypto.Signer) error {
