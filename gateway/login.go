@@ -90,6 +90,11 @@ func (s *Session) prove(c *Command, l auth.Login) (Reply, bool) {
 		s.log.Debug("certificate does not log in", "user", s.name, "err", err.Error())
 		return replyPassword, true // it was no guess
 	}
+	// Again: a hundred guesses at once have all come this far when the first few were wrong.
+	if reply, banned := s.banned(); banned {
+		s.observeLogin(l, LoginBanned)
+		return reply, true
+	}
 	s.tried(err)
 	switch {
 	case err == nil:

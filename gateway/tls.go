@@ -161,7 +161,13 @@ func (s *Session) dataTLS() *tls.Config {
 				c.SessionTicketsDisabled = true
 				return c, nil
 			}
-			s.markTickets(c)
+			// Only who has resumed is this client: a stranger's own handshake must not earn him a ticket of it.
+			c.WrapSession = func(cs tls.ConnectionState, state *tls.SessionState) ([]byte, error) {
+				if cs.DidResume {
+					state.Extra = append(state.Extra, s.mark())
+				}
+				return s.server.controlTLS.EncryptTicket(cs, state)
+			}
 			c.UnwrapSession = func(id []byte, cs tls.ConnectionState) (*tls.SessionState, error) {
 				state, err := s.server.controlTLS.DecryptTicket(id, cs)
 				// The handshake's own goroutine reads it after this.

@@ -133,8 +133,8 @@ func (s *Session) statPath(c *Command) (Reply, bool) {
 	if !obj.Dir {
 		return Reply{Code: 213, Text: "Status of " + p + "\n" + string(appendLs(nil, obj, path.Base(p), now)) + "\nEnd"}, true
 	}
-	if !t.virtual && !t.Permissions.Has(auth.List) {
-		return s.refusal(*c, denied(p, nil)), true
+	if t, err = s.resolve(p, auth.List); err != nil {
+		return s.refusal(*c, err), true
 	}
 	text, n := []byte("Status of "+p), 0
 	for obj, err := range s.children(s.work(), t, backends.ListOptions{}) {
