@@ -64,18 +64,22 @@ func (d *driver) Mkdir(name string, _ os.FileMode) (err error) {
 func (d *driver) Remove(name string) (err error) {
 	defer d.session.recoverCommand(&err)
 	t, err := d.session.resolveFile(name, auth.Delete)
-	var old backends.Object
-	var known bool
-	if err == nil {
-		old, known = d.session.before(t)
-		err = t.adapter.Remove(d.session.work(), t.key)
+	if err != nil {
+		return d.session.control.fail(err)
 	}
+	c := d.session.beginChange(t)
+	defer c.end()
+	err = t.adapter.Remove(d.session.work(), t.key)
 	switch {
 	case err == nil:
-		d.session.freed(old, known)
-		d.session.forget(t)
+		c.removed()
+		if d.session.forget(t) {
+			c.dropped()
+		}
 	case backends.KindOf(err) == backends.NotExist && t.adapter != nil:
-		err = d.session.drop(t, err)
+		if err = d.session.drop(t, err); err == nil {
+			c.dropped()
+		}
 	}
 	return d.session.control.fail(err)
 }
@@ -112,9 +116,10 @@ func (d *driver) Rename(from, to string) (err error) {
 	}
 	if err == nil {
 		o := backends.RenameOptions{IfAbsent: !dst.Permissions.Has(auth.Overwrite)}
-		old, replaces := s.before(dst)
+		c := s.beginChange(dst, src)
+		defer c.end()
 		if err = src.adapter.Rename(s.work(), src.key, dst.key, o); err == nil && src.key != dst.key {
-			s.freed(old, replaces)
+			c.removed()
 		}
 	}
 	return s.control.fail(err)

@@ -77,14 +77,17 @@ func (s *Session) drop(t target, missing error) error {
 }
 
 // forget ends what is kept of an upload to t, whose object has been removed. That is done and answered so,
-// whatever becomes of this: while another session writes the upload, it stays.
-func (s *Session) forget(t target) {
+// whatever becomes of this: while another session writes the upload, it stays. It reports whether nothing
+// is kept now.
+func (s *Session) forget(t target) bool {
 	if !resumes(t) {
-		return
+		return true
 	}
-	if err := t.adapter.Discard(s.work(), t.key, s.name); err != nil && backends.KindOf(err) != backends.Busy {
+	err := t.adapter.Discard(s.work(), t.key, s.name)
+	if err != nil && backends.KindOf(err) != backends.Busy {
 		s.log.Warn("what is kept of an upload was not dropped with its file", "key", t.key, "err", err)
 	}
+	return err == nil
 }
 
 // keptText is behind the reply to an upload of which so much is kept.

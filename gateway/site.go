@@ -129,6 +129,9 @@ func siteQuota(s *Session, c Command, _ string) Reply {
 	if err != nil {
 		return s.refusal(c, err)
 	}
+	if usage.Doubtful() {
+		s.server.revise(s.work(), usage, s.name, s.mounts)
+	}
 	bytes, files := usage.Get()
 	l := s.account.Limits
 	return Reply{Code: 211, Text: fmt.Sprintf("Stored: %d bytes of %s, %d files of %s",

@@ -35,7 +35,10 @@ type upload struct {
 	target
 	options backends.PutOptions
 	// room is what is reserved in a quota, nil without one: reserved bytes, for those that have arrived.
-	room              *limits.Reservation
+	room   *limits.Reservation
+	stored *limits.Usage
+	// wasKept are the bytes that were kept of an upload to the same name.
+	wasKept           int64
 	reserved, arrived int64
 }
 

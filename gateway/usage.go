@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -59,7 +60,7 @@ func (s *Server) CountQuotas(ctx context.Context, users []*auth.User) error {
 		counts.Go(func() error {
 			mounts, err := s.mountsOf(u)
 			if err == nil {
-				_, err = s.count(ctx, u.Name, mounts, true)
+				_, err = s.count(ctx, u.Name, mounts, func() bool { return true })
 			}
 			if err != nil {
 				errs[i] = fmt.Errorf("gateway: count what %q has stored: %w", u.Name, err)
@@ -73,28 +74,63 @@ func (s *Server) CountQuotas(ctx context.Context, users []*auth.User) error {
 
 // counted returns what a user has stored, and counts it first if that is not known of these mounts.
 func (s *Server) counted(ctx context.Context, user string, mounts []mount) (*limits.Usage, error) {
-	return s.count(ctx, user, mounts, false)
+	where := placesOf(mounts)
+	return s.count(ctx, user, mounts, func() bool { return !s.counting.known(user, where) })
 }
 
-func (s *Server) count(ctx context.Context, user string, mounts []mount, again bool) (*limits.Usage, error) {
-	where := placesOf(mounts)
-	if !again && s.counting.known(user, where) {
-		return s.bounds.quotas.User(user), nil
+// count counts what a user has stored if needed says so, also once others who count have finished.
+func (s *Server) count(ctx context.Context, user string, mounts []mount, needed func() bool) (*limits.Usage, error) {
+	u := s.bounds.quotas.User(user)
+	if !needed() {
+		return u, nil
 	}
 	unlock, err := s.counting.lock(ctx, user)
 	if err != nil {
 		return nil, err
 	}
 	defer unlock()
-	u := s.bounds.quotas.User(user)
-	if !again && s.counting.known(user, where) {
+	if !needed() {
 		return u, nil
 	}
+	start := time.Now()
 	if err := list(ctx, u, mounts); err != nil {
 		return nil, err
 	}
-	s.counting.note(user, where)
+	s.counting.note(user, counted{where: placesOf(mounts), at: time.Now(), took: time.Since(start)})
 	return u, nil
+}
+
+// revise looks after what may be wrong with what is known of a user's usage, before anything is refused for
+// it: kept uploads that have gone, and what was counted too high. It reports whether it is worth another
+// try. A count that took long is not repeated soon: those who are refused may come again and again.
+func (s *Server) revise(ctx context.Context, u *limits.Usage, user string, mounts []mount) bool {
+	better := false
+	for _, place := range u.Kept() {
+		if s.gone(ctx, place, user) {
+			u.Drop(place)
+			better = true
+		}
+	}
+	due := func() bool { return u.Doubtful() && s.counting.due(user) }
+	if !due() {
+		return better
+	}
+	if _, err := s.count(ctx, user, mounts, due); err != nil {
+		s.opts.Log.Warn("not counted", "user", user, "err", err)
+		return better
+	}
+	return true
+}
+
+// gone reports whether nothing is kept at a place of a user's upload any more.
+func (s *Server) gone(ctx context.Context, place, user string) bool {
+	backend, key, _ := strings.Cut(place, "/")
+	store, ok := s.opts.Backends[backend]
+	if !ok {
+		return true
+	}
+	_, err := store.Pending(ctx, key, user)
+	return err != nil && backends.KindOf(err) == backends.NotExist
 }
 
 // forgetQuota is for users without one: what they store is not counted, so nothing that was is true.
@@ -104,12 +140,18 @@ func (s *Server) forgetQuota(u *auth.User) {
 	}
 }
 
-// counting are the counts that run, one of each user at most, and of which mounts those were that have
-// finished.
+// counting are the counts that run, one of each user at most, and the last ones that have finished.
 type counting struct {
 	mu      sync.Mutex
 	running map[string]chan struct{}
-	places  map[string][]place
+	last    map[string]counted
+}
+
+// counted is a count.
+type counted struct {
+	where []place
+	at    time.Time
+	took  time.Duration
 }
 
 // place is where a mount stores.
@@ -124,7 +166,7 @@ func placesOf(mounts []mount) []place {
 }
 
 func newCounting() counting {
-	return counting{running: map[string]chan struct{}{}, places: map[string][]place{}}
+	return counting{running: map[string]chan struct{}{}, last: map[string]counted{}}
 }
 
 // lock waits until no other count of a user runs.
@@ -155,20 +197,28 @@ func (c *counting) lock(ctx context.Context, user string) (unlock func(), err er
 func (c *counting) known(user string, where []place) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	counted, ok := c.places[user]
-	return ok && slices.Equal(counted, where)
+	last, ok := c.last[user]
+	return ok && slices.Equal(last.where, where)
 }
 
-func (c *counting) note(user string, where []place) {
+// due reports whether the last count of a user is long enough ago for another one to cost little beside it.
+func (c *counting) due(user string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.places[user] = where
+	last := c.last[user]
+	return time.Since(last.at) > 20*last.took
+}
+
+func (c *counting) note(user string, count counted) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.last[user] = count
 }
 
 func (c *counting) forget(user string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	delete(c.places, user)
+	delete(c.last, user)
 }
 
 // list asks the stores what there is in all mounts, folder by folder.

@@ -52,8 +52,15 @@ type Usage struct {
 	used    amount
 	// reserved are the bytes of running uploads, and the files that will be new.
 	reserved amount
-	// changes is the sum of all changes ever, of which a Count needs those since its beginning.
-	changes amount
+	// kept are the bytes of uploads that broke off and may go on, by file; they are reserved, too.
+	kept map[string]int64
+	// added is the sum of all that was ever stored, of which a Count needs what came since its beginning.
+	added amount
+	// doubts counts what leaves the usage higher than it is; doubtful: some of it since the last count.
+	doubts   int
+	doubtful bool
+	// touches are the operations that run.
+	touches []*Touch
 }
 
 type amount struct{ bytes, files int64 }
@@ -79,23 +86,20 @@ func (u *Usage) Set(bytes, files int64) {
 	u.set(amount{bytes, files}, amount{})
 }
 
-// Add notes files that were stored without a reservation, like copies, of size bytes together. It
-// asks no quota.
-func (u *Usage) Add(size, files int64) {
+// Doubtful reports that more may be counted than is stored, because files were changed in two ways at
+// once or during a count. The next count mends it.
+func (u *Usage) Doubtful() bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.change(amount{size, files})
+	return u.doubtful
 }
-
-// Remove notes that a file of size bytes was deleted. Usage never falls below nothing.
-func (u *Usage) Remove(size int64) { u.Add(-size, -1) }
 
 // BeginCount begins a count of what is stored, which may change meanwhile. To give it up takes
 // nothing.
 func (u *Usage) BeginCount() *Count {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	return &Count{usage: u, before: u.changes}
+	return &Count{usage: u, before: u.added, doubts: u.doubts}
 }
 
 func (u *Usage) set(counted, since amount) {
@@ -103,10 +107,15 @@ func (u *Usage) set(counted, since amount) {
 	u.used = amount{}.plus(counted).plus(since)
 }
 
-func (u *Usage) change(d amount) {
-	u.used = u.used.plus(d)
-	u.changes.bytes += d.bytes
-	u.changes.files += d.files
+// store notes what was stored, in the place of replaced.
+func (u *Usage) store(stored, replaced amount) {
+	u.used = u.used.plus(amount{stored.bytes - replaced.bytes, stored.files - replaced.files})
+	u.added = u.added.plus(stored)
+}
+
+func (u *Usage) doubt() {
+	u.doubts++
+	u.doubtful = true
 }
 
 // plus never falls below nothing, nor does it overflow. What it adds to is not below nothing.
@@ -124,15 +133,21 @@ func (a amount) plus(d amount) amount {
 type Count struct {
 	usage  *Usage
 	before amount
+	doubts int
 }
 
-// Finish replaces what is stored by what was counted, and adds what has changed since BeginCount. A
-// listing sees some of those changes by itself, and nobody knows which; these count twice. So usage
-// is off by at most the bytes and files that were stored, replaced and deleted during the count, and
-// the next one mends that. Calling it again does the same with later changes.
+// Finish replaces what is stored by what was counted, and adds what was stored since BeginCount. A
+// listing sees some of that by itself, and nobody knows what; it counts twice, and what was deleted
+// may count still. Of what is being changed now, nobody knows whether it was seen. So usage may be too
+// high, never too low, and is doubtful then.
 func (c *Count) Finish(bytes, files int64) {
 	u := c.usage
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.set(amount{bytes, files}, amount{u.changes.bytes - c.before.bytes, u.changes.files - c.before.files})
+	since := amount{u.added.bytes - c.before.bytes, u.added.files - c.before.files}
+	u.set(amount{bytes, files}, since)
+	u.doubtful = u.doubts != c.doubts || since != (amount{})
+	for _, t := range u.touches {
+		t.crowded = true
+	}
 }

@@ -74,12 +74,12 @@ func TestQuotaRandomly(t *testing.T) {
 		n, o := random.Int64N(100), m.idle()
 		switch op := random.IntN(10); {
 		case op == 0 && o != nil:
-			u.Remove(o.size)
+			remove(u, o.size)
 			delete(m.objects, o)
 		case op == 1 && o != nil:
 			m.uploads = append(m.uploads, &upload{r: begin(t, u, most, o.size), replaces: o})
 		case op <= 3:
-			r, err := u.Begin(most, -1)
+			r, err := u.Touch(fresh()).Begin(most, -1)
 			if (err == nil) != (files+comingFiles < most.Files) {
 				t.Fatalf("seed %d, step %d: %v with %d files and %d to come", seed, step, err, files, comingFiles)
 			}

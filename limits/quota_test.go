@@ -2,9 +2,11 @@ package limits_test
 
 import (
 	"errors"
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/sluice-ftp/sluice/limits"
@@ -12,11 +14,28 @@ import (
 
 func begin(t *testing.T, u *limits.Usage, most limits.Max, replaces int64) *limits.Reservation {
 	t.Helper()
-	r, err := u.Begin(most, replaces)
+	r, err := u.Touch(fresh()).Begin(most, replaces)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return r
+}
+
+var files atomic.Int64
+
+// fresh is a file that nobody else touches.
+func fresh() string { return fmt.Sprint("file", files.Add(1)) }
+
+// store is an upload of its own.
+func store(t *testing.T, u *limits.Usage, size int64) {
+	t.Helper()
+	begin(t, u, limits.Max{}, -1).Commit(size)
+}
+
+func remove(u *limits.Usage, size int64) {
+	touch := u.Touch(fresh())
+	touch.Removed(size)
+	touch.End()
 }
 
 func grow(t *testing.T, r *limits.Reservation, n int64, want error) {
@@ -39,7 +58,7 @@ func TestQuotasUser(t *testing.T) {
 	if !ann.Counted().IsZero() {
 		t.Error("known before it was counted")
 	}
-	ann.Add(5, 1)
+	store(t, ann, 5)
 	if !ann.Counted().IsZero() {
 		t.Error("known by one change")
 	}
@@ -104,7 +123,7 @@ func TestReservationFiles(t *testing.T) {
 	u.Set(0, 1)
 	a := begin(t, u, most, -1)
 	b := begin(t, u, most, -1)
-	if _, err := u.Begin(most, -1); !errors.Is(err, limits.ErrQuotaFiles) || !errors.Is(err, limits.ErrQuota) {
+	if _, err := u.Touch(fresh()).Begin(most, -1); !errors.Is(err, limits.ErrQuotaFiles) || !errors.Is(err, limits.ErrQuota) {
 		t.Error(err)
 	}
 	begin(t, u, most, 5).Cancel() // nothing new
@@ -112,10 +131,10 @@ func TestReservationFiles(t *testing.T) {
 	begin(t, u, most, -1).Commit(1)
 	b.Commit(1)
 	stored(t, u, 2, 3)
-	if _, err := u.Begin(most, -1); !errors.Is(err, limits.ErrQuotaFiles) {
+	if _, err := u.Touch(fresh()).Begin(most, -1); !errors.Is(err, limits.ErrQuotaFiles) {
 		t.Error(err)
 	}
-	u.Remove(1)
+	remove(u, 1)
 	begin(t, u, most, -1)
 }
 
@@ -133,8 +152,8 @@ func TestQuotaHugeSizes(t *testing.T) {
 	r := begin(t, u, limits.Max{}, -1)
 	grow(t, r, math.MaxInt64, nil)
 	grow(t, r, 1, limits.ErrQuota)
-	u.Add(math.MaxInt64, 1)
-	u.Add(math.MaxInt64, 1)
+	store(t, u, math.MaxInt64)
+	store(t, u, math.MaxInt64)
 	stored(t, u, math.MaxInt64, 2)
 	grow(t, begin(t, u, limits.Max{Bytes: 10}, -1), 1, limits.ErrQuota)
 	grow(t, begin(t, u, limits.Max{Bytes: math.MaxInt64}, -1), math.MaxInt64, limits.ErrQuota)
@@ -145,10 +164,10 @@ func TestQuotaHugeSizes(t *testing.T) {
 func TestUsageNeverNegative(t *testing.T) {
 	u := limits.NewQuotas().User("ann")
 	u.Set(10, 1)
-	u.Remove(20)
+	remove(u, 20)
 	stored(t, u, 0, 0)
-	u.Remove(20)
-	u.Add(5, 1)
+	remove(u, 20)
+	store(t, u, 5)
 	stored(t, u, 5, 1)
 	begin(t, u, limits.Max{}, 100).Commit(1)
 	stored(t, u, 0, 1)
@@ -159,29 +178,29 @@ func TestUsageNeverNegative(t *testing.T) {
 // What changes during a count is not lost, whatever the usage was taken for before.
 func TestCount(t *testing.T) {
 	u := limits.NewQuotas().User("ann")
-	u.Add(1000, 10) // before the count, which sees it
+	store(t, u, 1000) // before the count, which sees it
 	first := u.BeginCount()
 	r := begin(t, u, limits.Max{}, -1)
 	grow(t, r, 30, nil)
 	r.Commit(30)
 	second := u.BeginCount()
-	u.Remove(4)
-	u.Remove(5)
+	remove(u, 4)
 	begin(t, u, limits.Max{}, -1).Cancel()
 	first.Finish(100, 5)
-	if u.Counted().IsZero() {
-		t.Error("not known after it was counted")
+	if u.Counted().IsZero() || !u.Doubtful() {
+		t.Error("not known, or not doubtful")
 	}
-	stored(t, u, 121, 4)
-	second.Finish(130, 6)
-	stored(t, u, 121, 4)
-
-	third := u.BeginCount()
-	u.Remove(50)
-	third.Finish(20, 0) // it saw that, and more
-	stored(t, u, 0, 0)
-	u.Set(3, 3)
+	stored(t, u, 130, 6)
+	second.Finish(126, 5)
+	stored(t, u, 126, 5)
+	if !u.Doubtful() {
+		t.Error("something was deleted during the second count")
+	}
+	u.BeginCount().Finish(3, 3)
 	stored(t, u, 3, 3)
+	if u.Doubtful() {
+		t.Error("nothing has changed")
+	}
 }
 
 // What was reserved when a count ends stays reserved.
@@ -193,7 +212,7 @@ func TestCountKeepsReservations(t *testing.T) {
 	u.BeginCount().Finish(30, 1)
 	grow(t, r, 11, limits.ErrQuota)
 	grow(t, r, 10, nil)
-	if _, err := u.Begin(most, -1); !errors.Is(err, limits.ErrQuotaFiles) {
+	if _, err := u.Touch(fresh()).Begin(most, -1); !errors.Is(err, limits.ErrQuotaFiles) {
 		t.Error(err)
 	}
 }
