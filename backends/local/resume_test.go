@@ -354,7 +354,8 @@ func dropLocks(t *testing.T, root string) {
 // The sweep removes what is too old, and what nothing leads to; not what somebody may go on with.
 func TestSweepKept(t *testing.T) {
 	root := t.TempDir()
-	a, b := two(t, local.Config{Root: root, KeepFor: time.Hour})
+	var told []backends.Kept
+	a, b := two(t, local.Config{Root: root, KeepFor: time.Hour, Kept: func(k backends.Kept) { told = append(told, k) }, SweepEvery: -1})
 	ctx := t.Context()
 	for _, key := range []string{"young", "old", "without content", "without record", "broken record"} {
 		breakOff(t, a, key, "0123456789")
@@ -390,6 +391,9 @@ func TestSweepKept(t *testing.T) {
 		t.Errorf("%d more were swept, %v", n, err)
 	}
 	wantPending(t, b, "young", 10)
+	if last := told[len(told)-1]; last.Uploads != 1 || last.Oldest.Unix() != ago.Add(10*time.Minute).Unix() {
+		t.Errorf("it told of %+v", told)
+	}
 }
 
 // It is also done without anyone asking.
