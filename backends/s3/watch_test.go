@@ -96,7 +96,9 @@ func TestSweepTellsWhatIsKept(t *testing.T) {
 			time.Since(told[1].Oldest).Round(time.Minute) != 2*time.Minute {
 			b.Errorf("told %+v", told)
 		}
-		b.store.OnRequest(func(s3fake.Request) s3fake.Fault { return s3fake.Fault{Status: http.StatusForbidden, Code: "AccessDenied"} })
+		b.store.OnRequest(func(s3fake.Request) s3fake.Fault {
+			return s3fake.Fault{Status: http.StatusForbidden, Code: "AccessDenied"}
+		})
 		if err := a.Sweep(b.Context()); err == nil || len(told) != 2 {
 			b.Errorf("a store that tells nothing: %v, told %d times", err, len(told))
 		}
