@@ -12,7 +12,7 @@ func (s *Session) passive(*Command) (Reply, bool) {
 		return Reply{Code: 503, Text: "EPSV ALL was agreed on"}, true
 	}
 	if s.server.public.name == "" && !hostOf(s.control.LocalAddr()).Is4() {
-		return Reply{Code: 425, Text: "PASV needs IPv4; use EPSV"}, true
+		return Reply{Code: 425, Text: "PASV needs IPv4; use EPSV", fault: FaultClient}, true
 	}
 	s.closeData() // or a range of one port would be full of the last one
 	return Reply{}, false

@@ -206,6 +206,10 @@ func (c *control) arm() (cmd Command, ready bool, err error) {
 	if c.session.ending != nil {
 		return cmd, false, c.session.ending
 	}
+	if l := c.leaving.Load(); l != nil { // whatever was sent ahead
+		c.send(Reply{Code: 421, Text: l.text})
+		return cmd, false, l.why
+	}
 	if len(c.queue) > 0 {
 		cmd, c.queue = c.queue[0], c.queue[1:]
 		if len(c.queue) == 0 {

@@ -119,7 +119,7 @@ func (d *driver) Rename(from, to string) (err error) {
 		c := s.beginChange(dst, src)
 		defer c.end()
 		if err = src.adapter.Rename(s.work(), src.key, dst.key, o); err == nil && src.key != dst.key {
-			c.removed()
+			c.moved()
 		}
 	}
 	return s.control.fail(err)

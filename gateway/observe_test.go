@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -204,6 +205,30 @@ func TestObserveFaults(t *testing.T) {
 		if all := n.take(); !slices.Contains(all, want[1]) {
 			t.Errorf("%v: %q, want %q", kind, all, want[1])
 		}
+	}
+	// What the store denies to us is not what we deny to a client.
+	for name, test := range map[string]struct {
+		err  *backends.Error
+		want string
+	}{
+		"by the store":           {&backends.Error{Kind: backends.Permission, RequestID: "REQ"}, "SIZE 550 server"},
+		"by the system":          {&backends.Error{Kind: backends.Permission, Err: syscall.EACCES}, "SIZE 550 server"},
+		"by an adapter":          {&backends.Error{Kind: backends.Permission, Err: errors.New("a name of ours")}, "SIZE 550 client"},
+		"taken over by himself ": {&backends.Error{Kind: backends.Fenced}, "SIZE 451 client"},
+	} {
+		n.take()
+		store.FailNext("stat", test.err)
+		c.send("SIZE file")
+		c.reply()
+		if all := n.take(); !slices.Contains(all, test.want) {
+			t.Errorf("%s: %q, want %q", name, all, test.want)
+		}
+	}
+	n.take()
+	c.send("STOR nowhere")
+	c.reply()
+	if all := n.take(); !slices.Contains(all, "STOR 425 client") {
+		t.Errorf("without PASV: %q", all)
 	}
 }
 

@@ -41,6 +41,8 @@ type Options struct {
 	AuditSHA256 bool
 	// SiteCommands are SITE commands of the operator's own.
 	SiteCommands []SiteCommand
+	// QuotaAge is how old the count of what a user has stored may be before an upload; 0 is any.
+	QuotaAge time.Duration
 	// CHMOD says what SITE CHMOD does; see CHMODPolicy.
 	CHMOD CHMODPolicy
 	// ASCII says what TYPE A does; see ASCIIPolicy.

@@ -35,8 +35,9 @@ func (u *upload) reserve() error {
 	return err
 }
 
-// take reserves what the upload needs from the start: what is there of the new file already, which counts
-// as kept no longer, and room for one byte, or it would be refused after the first.
+// take reserves what the upload needs from the start: what is there of the new file already, what is kept of
+// one to that name, which stays until this one has been published or kept itself, and room for one byte, or
+// it would be refused after the first.
 func (u *upload) take(usage *limits.Usage) error {
 	touch := usage.Touch(u.place())
 	replaces := int64(-1)
@@ -49,7 +50,7 @@ func (u *upload) take(usage *limits.Usage) error {
 		return err
 	}
 	u.wasKept = usage.Drop(u.place())
-	u.reserved = max(u.options.Offset, 1)
+	u.reserved = max(u.options.Offset, u.wasKept, 1)
 	room, err := touch.Begin(limits.Max{Bytes: u.limits.Bytes, Files: u.limits.Files}, replaces)
 	if err == nil {
 		if err = room.Grow(u.reserved); err == nil {
@@ -75,7 +76,11 @@ func (u *upload) grow(n int64) error {
 	}
 	u.arrived += n
 	if more := u.options.Offset + u.arrived - u.reserved; more > 0 {
-		if err := u.room.Grow(more); err != nil {
+		err := u.room.Grow(more)
+		if errors.Is(err, limits.ErrQuota) && u.session.server.revise(u.ctx, u.stored, u.user, u.mounts) {
+			err = u.room.Grow(more)
+		}
+		if err != nil {
 			return overQuota(u.key, err)
 		}
 		u.reserved += more
@@ -89,6 +94,10 @@ func (u *upload) settle(obj backends.Object, err error) {
 	case u.room == nil:
 	case err == nil:
 		u.room.Commit(obj.Size)
+		// What was kept of another upload to that name may be there still, where nobody sees it any more.
+		if u.wasKept > 0 && u.options.Continue == "" && !u.session.forget(u.target) {
+			u.stored.Keep(u.place(), u.wasKept)
+		}
 	default:
 		// Where this one keeps nothing, what was kept before may be there still; revise finds out.
 		if size := max(obj.Size, u.wasKept); size > 0 {
@@ -129,7 +138,11 @@ func (s *Session) beginChange(t target, others ...target) change {
 		places = append(places, o.place())
 	}
 	usage := s.server.bounds.quotas.User(s.name)
-	c := change{touch: usage.Touch(places...), usage: usage, place: t.place(), old: -1}
+	touch := usage.Touch
+	if len(others) > 0 {
+		touch = usage.TouchToMove
+	}
+	c := change{touch: touch(places...), usage: usage, place: t.place(), old: -1}
 	if obj, err := t.adapter.Stat(s.work(), t.key); err == nil && !obj.Dir {
 		c.old = obj.Size
 	}
@@ -141,6 +154,14 @@ func (c change) removed() {
 	if c.touch != nil && c.old >= 0 {
 		c.touch.Removed(c.old)
 	}
+}
+
+// moved notes that something has got another name, which a count may have missed under both, or seen twice.
+func (c change) moved() {
+	if c.touch != nil {
+		c.touch.Moved()
+	}
+	c.removed()
 }
 
 // dropped notes that nothing is kept there of an upload that broke off.

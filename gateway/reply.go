@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"errors"
+	"io/fs"
 	"log/slog"
 	"os"
 
@@ -40,7 +41,7 @@ var storeReplies = map[backends.Kind]struct {
 	backends.BadOffset:     {554, 554, "The restart offset is past the end of the file", FaultClient},
 	backends.Busy:          {450, 450, "In use; try again later", FaultClient},
 	backends.Conflict:      {450, 451, "Changed meanwhile; try again", FaultClient},
-	backends.Fenced:        {451, 451, "Taken over by another session", FaultServer},
+	backends.Fenced:        {451, 451, "Taken over by another session", FaultClient},
 	backends.Unavailable:   {450, 451, "Storage does not answer; try again later", FaultServer},
 	backends.Misconfigured: {451, 451, "Storage is not available", FaultServer},
 	backends.Archived:      {450, 451, "Archived; it has to be restored first", FaultClient},
@@ -93,7 +94,22 @@ func replyTo(verb string, err error, when moment) Reply {
 	if when == before && makesName(verb) && (kind == backends.Exist || kind == backends.Permission) {
 		code = 553
 	}
-	return Reply{Code: code, Text: r.text, fault: r.fault}
+	return Reply{Code: code, Text: r.text, fault: storeFault(err)}
+}
+
+// storeFault is whose fault an error of an adapter, or of resolve, is. What the store denies to the gateway is
+// not what the gateway denies to a client.
+func storeFault(err error) Fault {
+	if deniedByStore(err) {
+		return FaultServer
+	}
+	return storeReplies[backends.KindOf(err)].fault
+}
+
+// deniedByStore tells a store without rights for us from a refusal of our own: it has the store's word behind it.
+func deniedByStore(err error) bool {
+	var e *backends.Error
+	return errors.As(err, &e) && e.Kind == backends.Permission && (e.RequestID != "" || errors.Is(e.Err, fs.ErrPermission))
 }
 
 // resultOf is what a transfer that failed with err counts as.
@@ -103,10 +119,10 @@ func resultOf(err error) TransferResult {
 			return f.result
 		}
 	}
-	switch kind := backends.KindOf(err); {
-	case kind == backends.TooLarge:
+	switch {
+	case backends.KindOf(err) == backends.TooLarge:
 		return TransferQuota
-	case storeReplies[kind].fault == FaultServer:
+	case storeFault(err) == FaultServer:
 		return TransferStore
 	}
 	return TransferRefused
@@ -123,6 +139,9 @@ func levelOf(err error) slog.Level {
 	var store *backends.Error
 	if !errors.As(err, &store) {
 		return slog.LevelWarn
+	}
+	if deniedByStore(err) {
+		return slog.LevelError
 	}
 	switch store.Kind {
 	case backends.NoSpace, backends.Misconfigured, backends.Unavailable, backends.Corrupt:

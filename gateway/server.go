@@ -64,7 +64,7 @@ func New(o Options) (*Server, error) {
 		ports:     newPortRange(o.Passive),
 		public:    &publicHost{name: o.Passive.PublicHost},
 		bounds:    newBounds(o.Limits),
-		counting:  newCounting(),
+		counting:  newCounting(o.QuotaAge),
 		listeners: map[net.Listener]struct{}{},
 		sessions:  map[*Session]struct{}{},
 		idle:      make(chan struct{}),

@@ -19,7 +19,7 @@ func (s *Session) ready() (Reply, bool) {
 	case s.server.opts.TLS.Mode == TLSRequired && !s.private:
 		return Reply{Code: 522, Text: "Data connections must be protected: send PBSZ 0 and PROT P"}, false
 	case data == nil || data.used():
-		return Reply{Code: 425, Text: "Use PASV or EPSV first"}, false
+		return Reply{Code: 425, Text: "Use PASV or EPSV first", fault: FaultClient}, false
 	}
 	return Reply{}, true
 }

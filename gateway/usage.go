@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"sync"
@@ -92,11 +93,13 @@ func (s *Server) count(ctx context.Context, user string, mounts []mount, needed 
 	if !needed() {
 		return u, nil
 	}
+	s.dropGone(ctx, u, user)
 	start := time.Now()
-	if err := list(ctx, u, mounts); err != nil {
+	err = list(ctx, u, mounts)
+	s.counting.note(user, placesOf(mounts), time.Since(start), err == nil)
+	if err != nil {
 		return nil, err
 	}
-	s.counting.note(user, counted{where: placesOf(mounts), at: time.Now(), took: time.Since(start)})
 	return u, nil
 }
 
@@ -104,25 +107,41 @@ func (s *Server) count(ctx context.Context, user string, mounts []mount, needed 
 // it: kept uploads that have gone, and what was counted too high. It reports whether it is worth another
 // try. A count that took long is not repeated soon: those who are refused may come again and again.
 func (s *Server) revise(ctx context.Context, u *limits.Usage, user string, mounts []mount) bool {
-	better := false
-	for _, place := range u.Kept() {
-		if s.gone(ctx, place, user) {
-			u.Drop(place)
-			better = true
-		}
-	}
-	due := func() bool { return u.Doubtful() && s.counting.due(user) }
+	due := func() bool { return (u.Doubtful() || len(u.Kept()) > 0) && s.counting.due(user) }
 	if !due() {
+		return false
+	}
+	if !u.Doubtful() {
+		start := time.Now()
+		better := s.dropGone(ctx, u, user)
+		s.counting.tried(user, time.Since(start))
 		return better
 	}
 	if _, err := s.count(ctx, user, mounts, due); err != nil {
 		s.opts.Log.Warn("not counted", "user", user, "err", err)
-		return better
+		return false
 	}
 	return true
 }
 
-// gone reports whether nothing is kept at a place of a user's upload any more.
+// mostGone bounds how many stores are asked for at once; the next time it is others' turn.
+const mostGone = 100
+
+// dropGone drops what was kept of uploads and is not any more, and reports whether there was any.
+func (s *Server) dropGone(ctx context.Context, u *limits.Usage, user string) (dropped bool) {
+	kept := u.Kept()
+	rand.Shuffle(len(kept), func(i, j int) { kept[i], kept[j] = kept[j], kept[i] })
+	for _, place := range kept[:min(len(kept), mostGone)] {
+		if s.gone(ctx, place, user) {
+			u.Drop(place)
+			dropped = true
+		}
+	}
+	return dropped
+}
+
+// gone reports whether nothing is kept at a place of a user's upload any more. What a newer object hides is
+// there still, and takes room: it is dropped for good.
 func (s *Server) gone(ctx context.Context, place, user string) bool {
 	backend, key, _ := strings.Cut(place, "/")
 	store, ok := s.opts.Backends[backend]
@@ -130,7 +149,7 @@ func (s *Server) gone(ctx context.Context, place, user string) bool {
 		return true
 	}
 	_, err := store.Pending(ctx, key, user)
-	return err != nil && backends.KindOf(err) == backends.NotExist
+	return err != nil && backends.KindOf(err) == backends.NotExist && store.Discard(ctx, key, user) == nil
 }
 
 // forgetQuota is for users without one: what they store is not counted, so nothing that was is true.
@@ -145,11 +164,14 @@ type counting struct {
 	mu      sync.Mutex
 	running map[string]chan struct{}
 	last    map[string]counted
+	// age is how old a count may be before an upload; 0 is any.
+	age time.Duration
 }
 
-// counted is a count.
+// counted is what was counted, and when that was last tried.
 type counted struct {
-	where []place
+	where []place // nil: never to its end
+	done  time.Time
 	at    time.Time
 	took  time.Duration
 }
@@ -165,8 +187,8 @@ func placesOf(mounts []mount) []place {
 	return places
 }
 
-func newCounting() counting {
-	return counting{running: map[string]chan struct{}{}, last: map[string]counted{}}
+func newCounting(age time.Duration) counting {
+	return counting{running: map[string]chan struct{}{}, last: map[string]counted{}, age: age}
 }
 
 // lock waits until no other count of a user runs.
@@ -197,8 +219,8 @@ func (c *counting) lock(ctx context.Context, user string) (unlock func(), err er
 func (c *counting) known(user string, where []place) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	last, ok := c.last[user]
-	return ok && slices.Equal(last.where, where)
+	last := c.last[user]
+	return last.where != nil && slices.Equal(last.where, where) && (c.age == 0 || time.Since(last.done) < c.age)
 }
 
 // due reports whether the last count of a user is long enough ago for another one to cost little beside it.
@@ -209,10 +231,23 @@ func (c *counting) due(user string) bool {
 	return time.Since(last.at) > 20*last.took
 }
 
-func (c *counting) note(user string, count counted) {
+func (c *counting) note(user string, where []place, took time.Duration, done bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.last[user] = count
+	last := c.last[user]
+	if last.at, last.took = time.Now(), took; done {
+		last.where, last.done = where, last.at
+	}
+	c.last[user] = last
+}
+
+// tried notes that stores were asked for a user's sake.
+func (c *counting) tried(user string, took time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	last := c.last[user]
+	last.at, last.took = time.Now(), took
+	c.last[user] = last
 }
 
 func (c *counting) forget(user string) {
@@ -221,10 +256,28 @@ func (c *counting) forget(user string) {
 	delete(c.last, user)
 }
 
-// list asks the stores what there is in all mounts, folder by folder.
+// listTries is how often a first count is tried that a rename makes worthless.
+const listTries = 3
+
+var errMoving = errors.New("files were renamed all the time while they were counted")
+
+// list asks the stores what there is in all mounts.
 func list(ctx context.Context, u *limits.Usage, mounts []mount) error {
-	c := u.BeginCount()
-	var bytes, files int64
+	for range listTries {
+		c := u.BeginCount()
+		bytes, files, err := sum(ctx, mounts)
+		if err != nil {
+			return err
+		}
+		if c.Finish(bytes, files) {
+			return nil
+		}
+	}
+	return &backends.Error{Op: "count", Kind: backends.Busy, Temporary: true, Err: errMoving}
+}
+
+// sum adds up what there is in all mounts, folder by folder.
+func sum(ctx context.Context, mounts []mount) (bytes, files int64, err error) {
 	for _, m := range mounts {
 		for folders := []string{m.Prefix}; len(folders) > 0; {
 			dir := folders[len(folders)-1]
@@ -233,7 +286,7 @@ func list(ctx context.Context, u *limits.Usage, mounts []mount) error {
 				switch {
 				case backends.KindOf(err) == backends.NotExist && err != nil:
 				case err != nil:
-					return err
+					return 0, 0, err
 				case obj.Dir:
 					folders = append(folders, obj.Key)
 				default:
@@ -242,6 +295,5 @@ func list(ctx context.Context, u *limits.Usage, mounts []mount) error {
 			}
 		}
 	}
-	c.Finish(bytes, files)
-	return nil
+	return bytes, files, nil
 }

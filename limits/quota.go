@@ -59,6 +59,8 @@ type Usage struct {
 	// doubts counts what leaves the usage higher than it is; doubtful: some of it since the last count.
 	doubts   int
 	doubtful bool
+	// moved is how often something was moved.
+	moved int
 	// touches are the operations that run.
 	touches []*Touch
 }
@@ -99,7 +101,7 @@ func (u *Usage) Doubtful() bool {
 func (u *Usage) BeginCount() *Count {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	return &Count{usage: u, before: u.added, doubts: u.doubts}
+	return &Count{usage: u, before: u.added, doubts: u.doubts, moved: u.moved}
 }
 
 func (u *Usage) set(counted, since amount) {
@@ -134,20 +136,34 @@ type Count struct {
 	usage  *Usage
 	before amount
 	doubts int
+	moved  int
 }
 
 // Finish replaces what is stored by what was counted, and adds what was stored since BeginCount. A
 // listing sees some of that by itself, and nobody knows what; it counts twice, and what was deleted
 // may count still. Of what is being changed now, nobody knows whether it was seen. So usage may be too
 // high, never too low, and is doubtful then.
-func (c *Count) Finish(bytes, files int64) {
+//
+// Where something was moved meanwhile, the listing may have missed it: then the larger of what was known
+// and what was counted holds. Finish is false if nothing was known: then it has to be counted again.
+func (c *Count) Finish(bytes, files int64) bool {
 	u := c.usage
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	since := amount{u.added.bytes - c.before.bytes, u.added.files - c.before.files}
-	u.set(amount{bytes, files}, since)
-	u.doubtful = u.doubts != c.doubts || since != (amount{})
+	moved := u.moved != c.moved
 	for _, t := range u.touches {
 		t.crowded = true
+		moved = moved || t.moves
 	}
+	if moved && u.counted.IsZero() {
+		return false
+	}
+	before := u.used
+	u.set(amount{bytes, files}, since)
+	if moved {
+		u.used = amount{max(before.bytes, u.used.bytes), max(before.files, u.used.files)}
+	}
+	u.doubtful = moved || u.doubts != c.doubts || since != (amount{})
+	return true
 }

@@ -11,15 +11,23 @@ import (
 type Touch struct {
 	usage   *Usage
 	keys    []string
+	moves   bool
 	crowded bool
 	ended   bool
 }
 
 // Touch begins an operation on what is at keys, slash-separated. The caller calls End.
-func (u *Usage) Touch(keys ...string) *Touch {
+func (u *Usage) Touch(keys ...string) *Touch { return u.touch(&Touch{usage: u, keys: keys}) }
+
+// TouchToMove is Touch for what is going to have another one of the keys: a count meanwhile may see it
+// under both, or under neither.
+func (u *Usage) TouchToMove(keys ...string) *Touch {
+	return u.touch(&Touch{usage: u, keys: keys, moves: true})
+}
+
+func (u *Usage) touch(t *Touch) *Touch {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	t := &Touch{usage: u, keys: keys}
 	for _, other := range u.touches {
 		if t.meets(other) {
 			t.crowded, other.crowded = true, true
@@ -51,6 +59,13 @@ func (t *Touch) Removed(size int64) {
 	}
 	u.store(amount{}, amount{size, 1})
 	u.doubts++ // a count that runs may have seen it
+}
+
+// Moved notes that it has been moved.
+func (t *Touch) Moved() {
+	t.usage.mu.Lock()
+	defer t.usage.mu.Unlock()
+	t.usage.moved++
 }
 
 // End ends the operation; calling it again, or after the end of its Reservation, does nothing.

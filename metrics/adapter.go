@@ -111,7 +111,17 @@ func (c *call) Ended(err error) {
 	c.backend.metrics.operations.WithLabelValues(c.backend.name, c.op, resultOf(err)).Inc()
 }
 
-// resultOf is one of a closed set.
+// operations are the calls that backends.Watched tells of, results how they end.
+var (
+	operations = []string{
+		"stat", "list", "open", "put", "pending", "discard", "copy", "rename", "remove", "mkdir", "rmdir", "set_mod_time", "available",
+	}
+	results = []string{
+		"ok", "not_found", "denied", "conflict", "unavailable", "no_space", "corrupt", "internal", "refused",
+	}
+)
+
+// resultOf is one of results.
 func resultOf(err error) string {
 	if err == nil {
 		return "ok"

@@ -184,6 +184,19 @@ func (m *Metrics) zero(backends []string) {
 	}
 	for _, b := range backends {
 		m.retries.WithLabelValues(b)
+		for _, op := range operations {
+			for _, result := range results {
+				m.operations.WithLabelValues(b, op, result)
+			}
+		}
+	}
+	for _, channel := range []string{"control", "data"} {
+		for _, version := range []string{"1.2", "1.3"} {
+			for _, resumed := range []string{"false", "true"} {
+				m.handshakes.WithLabelValues(channel, version, resumed, "ok")
+			}
+		}
+		m.handshakes.WithLabelValues(channel, "none", "false", "error")
 	}
 }
 

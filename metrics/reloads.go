@@ -17,5 +17,7 @@ func (m *Metrics) Reloaded(what string, err error) {
 func (m *Metrics) Loaded(what string) {
 	m.reloadOK.WithLabelValues(what).Set(1)
 	m.reloadedLast.WithLabelValues(what).Set(float64(time.Now().Unix()))
-	m.reloads.WithLabelValues(what, "error") // so that its rate begins at nothing
+	for _, result := range []string{"ok", "error"} { // so that their rates begin at nothing
+		m.reloads.WithLabelValues(what, result)
+	}
 }

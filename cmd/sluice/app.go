@@ -31,6 +31,7 @@ type app struct {
 	http      *httpServer // nil without a listener
 	admin     *admin      // nil without a socket
 	ending    atomic.Pointer[ending]
+	draining  atomic.Bool // the delay before Shutdown included
 }
 
 // ending is how an app ends: for how long it says that it will, and for how long transfers may finish.
@@ -120,6 +121,7 @@ func (a *app) run(ctx context.Context, signals <-chan os.Signal) error {
 	a.health.serve(true)
 	a.await(failed, signals, forced)
 	a.health.serve(false)
+	a.draining.Store(true)
 	end := *a.ending.Load()
 	if !a.drainDelay(failed, signals, end.delay) {
 		end.grace = 0

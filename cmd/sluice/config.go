@@ -208,6 +208,7 @@ func (c *config) options() gateway.Options {
 			LastPort:   c.Passive.Ports.Last,
 			PublicHost: c.Passive.PublicHost,
 		},
+		QuotaAge:     2 * time.Duration(c.Limits.QuotaRecount), // those of the users file are counted before
 		CHMOD:        c.Site.CHMOD,
 		SiteCommands: siteCommands(c.Site.Commands),
 		AuditSHA256:  c.AuditLog.SHA256,

@@ -50,7 +50,7 @@ func TestConfigMinimal(t *testing.T) {
 			},
 		}},
 		Tuning: gateway.Tuning{BufferSize: 256 << 10},
-		ASCII:  gateway.ASCIIConvert, CHMOD: gateway.CHMODIgnore,
+		ASCII:  gateway.ASCIIConvert, CHMOD: gateway.CHMODIgnore, QuotaAge: 48 * time.Hour,
 	}
 	if diff := cmp.Diff(want, c.options(), cmpopts.EquateEmpty(), comparePrefixes); diff != "" {
 		t.Error(diff)
@@ -115,7 +115,8 @@ users_file: /users.yaml
 			DenyFrom:       []netip.Prefix{netip.MustParsePrefix("192.0.2.7/32")},
 			DeniedCommands: []string{"SITE", "MFMT"},
 		},
-		CHMOD: gateway.CHMODRefuse,
+		QuotaAge: 4 * time.Hour,
+		CHMOD:    gateway.CHMODRefuse,
 		Tuning: gateway.Tuning{
 			BufferSize: 1 << 20, Delay: true, ReceiveBuffer: 4 << 20, SendBuffer: 64 << 10,
 		},

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -37,8 +38,13 @@ func TestReady(t *testing.T) {
 		lake := backendtest.Faulty(backendtest.Memory())
 		h := newHealth(map[string]backends.CloudStorageAdapter{"disk": backendtest.Memory(), "lake": lake},
 			slog.New(slog.NewTextHandler(&log, nil)))
+		var mu sync.Mutex
 		told := map[string]bool{}
-		h.tell = func(name string, up bool) { told[name] = up }
+		h.tell = func(name string, up bool) {
+			mu.Lock()
+			defer mu.Unlock()
+			told[name] = up
+		}
 		want := func(when string, code int, text string) {
 			t.Helper()
 			synctest.Wait()

@@ -56,11 +56,15 @@ func serveHTTP(ctx context.Context, c *config, r *resources, h *health, log *slo
 	}
 	log.Info("listening", "address", l.Addr().String(), "http", true)
 	go func() {
+		serve := s.server.Serve
 		if r.httpCerts != nil {
-			s.done <- s.server.ServeTLS(l, "", "")
-			return
+			serve = func(l net.Listener) error { return s.server.ServeTLS(l, "", "") }
 		}
-		s.done <- s.server.Serve(l)
+		err := serve(l)
+		if !errors.Is(err, http.ErrServerClosed) {
+			log.Error("metrics and health are not answered any more", "err", err)
+		}
+		s.done <- err
 	}()
 	return s, nil
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/x509"
 	"runtime/debug"
 
 	"github.com/sluice-ftp/sluice/backends"
@@ -26,11 +27,21 @@ func (a *app) measure() {
 		return
 	}
 	s := metrics.State{
-		Gateway: a.server.Stats, Usage: a.recounter.Usage, Memory: r.memory,
+		Gateway: func() gateway.Stats {
+			s := a.server.Stats()
+			s.Draining = s.Draining || a.draining.Load()
+			return s
+		}, Usage: a.recounter.Usage, Memory: r.memory,
 		Users: func() int { return len(r.users.Users()) },
 	}
-	if r.certs != nil {
-		s.Certificates = r.certs.Leaves
+	s.Certificates = func() []*x509.Certificate {
+		var all []*x509.Certificate
+		for _, c := range []*gateway.Certificates{r.certs, r.httpCerts} {
+			if c != nil {
+				all = append(all, c.Leaves()...)
+			}
+		}
+		return all
 	}
 	if r.audit != nil {
 		s.Record = r.audit

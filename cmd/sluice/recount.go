@@ -57,7 +57,7 @@ func (r *recounter) source() *source {
 		}
 		return nil
 	}
-	s.report = func(log *slog.Logger) { log.Info("counted anew") }
+	s.report = func(log *slog.Logger) { log.Info("will be counted anew") }
 	return s
 }
 
