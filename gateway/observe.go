@@ -206,7 +206,9 @@ const VerbOther = "OTHER"
 func Verbs() []string {
 	all := make([]string, 0, len(knownVerbs()))
 	for v := range knownVerbs() {
-		all = append(all, v)
+		if v != "" { // an empty line is answered like a command
+			all = append(all, v)
+		}
 	}
 	slices.Sort(all)
 	return all

@@ -63,6 +63,8 @@ func method(s string) string {
 	return "OTHER"
 }
 
+const throttled = "throttled"
+
 // answer is the class of a status, throttling by itself, or what went wrong before there was one.
 func answer(resp *http.Response, err error) string {
 	switch {
@@ -73,7 +75,7 @@ func answer(resp *http.Response, err error) string {
 	case err != nil:
 		return "error"
 	case resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode == http.StatusServiceUnavailable:
-		return "throttled"
+		return throttled
 	}
 	return strconv.Itoa(resp.StatusCode/100) + "xx"
 }

@@ -184,6 +184,7 @@ func (m *Metrics) zero(backends []string) {
 	}
 	for _, b := range backends {
 		m.retries.WithLabelValues(b)
+		m.requests.WithLabelValues(b, http.MethodPut, throttled)
 		for _, op := range operations {
 			for _, result := range results {
 				m.operations.WithLabelValues(b, op, result)
