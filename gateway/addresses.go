@@ -11,10 +11,11 @@ func (s *Session) passive(*Command) (Reply, bool) {
 	if s.epsvAll {
 		return Reply{Code: 503, Text: "EPSV ALL was agreed on"}, true
 	}
-	if s.server.public.name == "" && !hostOf(s.control.LocalAddr()).Is4() {
+	if s.server.public.name == "" && !s.local.Addr().Is4() {
 		return Reply{Code: 425, Text: "PASV needs IPv4; use EPSV", fault: FaultClient}, true
 	}
 	s.closeData() // or a range of one port would be full of the last one
+	s.settings.PassiveTransferPortRange = s.passivePort()
 	return Reply{}, false
 }
 
@@ -23,7 +24,7 @@ func (s *Session) extendedPassive(c *Command) (Reply, bool) {
 	want := strings.ToUpper(strings.TrimSpace(c.Arg))
 	c.Arg = ""
 	mine := "2"
-	if hostOf(s.control.LocalAddr()).Is4() {
+	if s.local.Addr().Is4() {
 		mine = "1"
 	}
 	switch want {
@@ -32,6 +33,7 @@ func (s *Session) extendedPassive(c *Command) (Reply, bool) {
 		return Reply{Code: 200, Text: "EPSV ALL"}, true
 	case "", mine:
 		s.closeData()
+		s.settings.PassiveTransferPortRange = s.passivePort()
 		return Reply{}, false
 	}
 	return Reply{Code: 522, Text: "Network protocol not supported, use (" + mine + ")"}, true
@@ -97,7 +99,7 @@ func (s *Session) connectTo(c *Command, to netip.AddrPort) (Reply, bool) {
 
 // dataReply mends what the library says to PASV, EPSV and what was made of PORT.
 func dataReply(s *Session, c Command, r Reply) Reply {
-	s.settings.PassiveTransferPortRange, s.active = s.server.ports.getter(), netip.AddrPort{}
+	s.settings.PassiveTransferPortRange, s.active = nil, netip.AddrPort{}
 	switch {
 	case r.Code == 421: // it stays, whatever the library calls it; clients hang up at 421
 		s.closeData() // it may have got as far as a listener

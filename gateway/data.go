@@ -36,6 +36,7 @@ type dataListener struct {
 	net.Listener
 	session *Session
 	dial    netip.AddrPort // active mode: connect there
+	place   *reservation   // in a passive range: where the connection comes from
 	expiry  *time.Timer
 	// dialing ends when the listener is closed, and with it a dial that waits.
 	dialing  context.Context
@@ -49,7 +50,8 @@ type dataListener struct {
 
 // WrapPassiveListener is called by the library at PASV and EPSV, with a listener that it made.
 func (s *Session) WrapPassiveListener(inner net.Listener) (net.Listener, error) {
-	l := &dataListener{Listener: inner, session: s, dial: s.active}
+	l := &dataListener{Listener: inner, session: s, dial: s.active, place: s.reserved}
+	s.reserved = nil
 	l.dialing, l.stopDial = context.WithCancel(s.ctx)
 	s.active = netip.AddrPort{}
 	if tcp, ok := inner.(*net.TCPListener); ok {
@@ -63,7 +65,6 @@ func (s *Session) WrapPassiveListener(inner net.Listener) (net.Listener, error) 
 			return nil, errors.Join(err, inner.Close())
 		}
 	}
-	s.server.ports.hold(inner.Addr())
 	// A client that never comes must not keep a port from the others.
 	l.expiry = time.AfterFunc(2*dataOpenTimeout, l.interrupt)
 	s.mu.Lock()
@@ -75,9 +76,12 @@ func (s *Session) WrapPassiveListener(inner net.Listener) (net.Listener, error) 
 // closeData gives up a data connection that was agreed on and not yet used.
 func (s *Session) closeData() {
 	s.mu.Lock()
-	l := s.data
-	s.data = nil
+	l, r := s.data, s.reserved
+	s.data, s.reserved = nil, nil
 	s.mu.Unlock()
+	if r != nil {
+		r.release()
+	}
 	if l != nil {
 		_ = l.Close() // a listener has nothing to lose
 	}
@@ -135,6 +139,9 @@ func (l *dataListener) open() (net.Conn, error) {
 		}
 		return d.DialContext(l.dialing, "tcp", l.dial.String())
 	}
+	if l.place != nil {
+		return l.await()
+	}
 	for {
 		conn, err := l.Listener.Accept()
 		if err != nil {
@@ -150,6 +157,20 @@ func (l *dataListener) open() (net.Conn, error) {
 			l.session.log.Warn("data connection from elsewhere", "peer", peer.String())
 		}
 		_ = conn.Close()
+	}
+}
+
+// await waits for the connection that the passive range has to give.
+func (l *dataListener) await() (net.Conn, error) {
+	limit := time.NewTimer(dataOpenTimeout)
+	defer limit.Stop()
+	select {
+	case conn := <-l.place.conn:
+		return conn, nil
+	case <-l.dialing.Done():
+		return nil, net.ErrClosed
+	case <-limit.C:
+		return nil, os.ErrDeadlineExceeded
 	}
 }
 
@@ -172,9 +193,10 @@ func (l *dataListener) Close() error {
 	}
 	l.expiry.Stop()
 	l.stopDial()
-	err := l.Listener.Close()
-	l.session.server.ports.release(l.Listener.Addr()) // not before it can be bound again
-	return err
+	if l.place != nil {
+		l.place.release()
+	}
+	return l.Listener.Close()
 }
 
 // interrupt ends whatever waits on the listener or moves on its connection.

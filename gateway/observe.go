@@ -23,6 +23,8 @@ type Observer interface {
 	Reply(ctx context.Context, verb string, code int, fault Fault, took time.Duration)
 	// DataConnection tells what became of one that a client asked for.
 	DataConnection(mode DataMode, result DataResult)
+	// Relay tells of a data connection that belongs to another replica.
+	Relay(RelayResult)
 	// Panicked tells of a mistake of ours that cost a command.
 	Panicked()
 	// Transfer tells of a transfer that begins. backend is "" as long as it is not known, which is for
@@ -64,12 +66,13 @@ const (
 	ConnectionBanned   ConnectionResult = "banned"
 	ConnectionTotal    ConnectionResult = "limit"
 	ConnectionAddress  ConnectionResult = "limit_per_ip"
+	ConnectionProxy    ConnectionResult = "proxy_error" // no PROXY header from where there has to be one
 )
 
 // ConnectionResults are all.
 func ConnectionResults() []ConnectionResult {
 	return []ConnectionResult{
-		ConnectionAccepted, ConnectionDraining, ConnectionNetwork, ConnectionBanned, ConnectionTotal, ConnectionAddress,
+		ConnectionAccepted, ConnectionDraining, ConnectionNetwork, ConnectionBanned, ConnectionTotal, ConnectionAddress, ConnectionProxy,
 	}
 }
 
@@ -161,6 +164,18 @@ const (
 func DataResults() []DataResult {
 	return []DataResult{DataOK, DataTimeout, DataError, DataStranger, DataNoPort}
 }
+
+// RelayResult is what became of a connection that another replica expects.
+type RelayResult string
+
+// The results of a relay.
+const (
+	RelayOK     RelayResult = "ok"
+	RelayFailed RelayResult = "error" // that replica does not answer
+)
+
+// RelayResults are all.
+func RelayResults() []RelayResult { return []RelayResult{RelayOK, RelayFailed} }
 
 // Direction is where a transfer's bytes go.
 type Direction string

@@ -66,6 +66,7 @@ func (n *notes) Reply(_ context.Context, verb string, code int, fault gateway.Fa
 
 func (n *notes) DataConnection(m gateway.DataMode, r gateway.DataResult) { n.note("data %s %s", m, r) }
 func (n *notes) Panicked()                                               { n.note("panic") }
+func (n *notes) Relay(r gateway.RelayResult)                             { n.note("relay %s", r) }
 
 func (n *notes) Transfer(d gateway.Direction, backend, user string) gateway.TransferObserver {
 	n.note("begin %s %q %s", d, backend, user)

@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net/netip"
 	"time"
 
@@ -46,11 +47,23 @@ func (r Reply) faultOf() Fault {
 
 func (s *Session) observer() Observer { return s.server.opts.Observer }
 
-func (s *Session) listener() string {
-	if s.implicit {
+func (s *Session) listener() string { return listenerName(s.implicit) }
+
+func listenerName(implicit bool) string {
+	if implicit {
 		return ListenerImplicit
 	}
 	return ListenerExplicit
+}
+
+// stranger notes a data connection that nobody expects, aloud only if somebody else is expected there: ports
+// are knocked at all day.
+func (s *Server) stranger(peer netip.Addr, port int) {
+	level := slog.LevelDebug
+	if s.ports.expects(port) {
+		level = slog.LevelWarn
+	}
+	s.opts.Log.Log(context.Background(), level, "data connection from elsewhere", "peer", peer.String(), "port", port)
 }
 
 // observeLogin tells how an attempt to log in ended.
@@ -144,6 +157,7 @@ func (nobody) Handshake(Handshake)                                      {}
 func (nobody) Login(LoginMethod, LoginResult)                           {}
 func (nobody) Reply(context.Context, string, int, Fault, time.Duration) {}
 func (nobody) DataConnection(DataMode, DataResult)                      {}
+func (nobody) Relay(RelayResult)                                        {}
 func (nobody) Panicked()                                                {}
 func (nobody) Transfer(Direction, string, string) TransferObserver      { return nobody{} }
 func (nobody) Moved(int)                                                {}

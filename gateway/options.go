@@ -27,6 +27,7 @@ type Options struct {
 
 	TLS     TLSOptions
 	Passive PassiveOptions
+	Proxy   ProxyOptions
 	Tuning  Tuning
 	Policy
 
@@ -93,6 +94,15 @@ type PassiveOptions struct {
 	// PublicHost is the IPv4 address, or a name of one, that PASV announces. "": the address that
 	// the client reached.
 	PublicHost string
+	// ListenHost is the address that the range is listened on; "" is all.
+	ListenHost string
+	// PerReplica, if not 0, is how many ports of the range each replica has: replica i those from
+	// FirstPort + i*PerReplica on. All listen on the whole range, and lead who comes at another's port to it.
+	PerReplica int
+	// Replica is which one this is, from 0.
+	Replica int
+	// Peer is the name or address of another replica.
+	Peer func(replica int) string
 }
 
 // Limits bound what clients can hold.

@@ -37,7 +37,10 @@ type Server struct {
 	commands   map[string]verb
 	controlTLS *tls.Config
 	dataTLS    *tls.Config
-	ports      *portRange
+	ports      *passivePorts
+	// relaying ends when connections to other replicas shall.
+	relaying   context.Context
+	stopRelays context.CancelFunc
 	public     *publicHost
 	bounds     *bounds
 	counting   counting
@@ -48,6 +51,7 @@ type Server struct {
 	mu        sync.Mutex
 	listeners map[net.Listener]struct{}
 	sessions  map[*Session]struct{}
+	relays    int // connections to other replicas that run
 	draining  bool
 	idle      chan struct{} // closed when draining and the last session is gone
 }
@@ -61,7 +65,6 @@ func New(o Options) (*Server, error) {
 		opts:      o,
 		filters:   filters{observing{}, protocol{}, policy{}, verbs{}},
 		commands:  verbTable(),
-		ports:     newPortRange(o.Passive),
 		public:    &publicHost{name: o.Passive.PublicHost},
 		bounds:    newBounds(o.Limits),
 		counting:  newCounting(o.QuotaAge),
@@ -70,6 +73,11 @@ func New(o Options) (*Server, error) {
 		idle:      make(chan struct{}),
 	}
 	s.policy.Store(&s.opts.Policy)
+	s.relaying, s.stopRelays = context.WithCancel(context.Background())
+	var err error
+	if s.ports, err = listenPassive(s); err != nil {
+		return nil, err
+	}
 	s.buffers.New = func() any { b := make([]byte, o.Tuning.BufferSize); return &b }
 	s.lines.New = func() any { b := make([]byte, 0, lineBuffer); return &b }
 	s.records.New = func() any { b := make([]byte, 0, recordBuffer); return &b }
@@ -167,7 +175,14 @@ func (s *Server) pause(d time.Duration) bool {
 // loop; the session itself runs in the library's goroutine.
 func (s *Server) welcome(conn net.Conn, implicit bool) {
 	tune(conn, s.opts.Tuning)
-	session := newSession(s, conn, implicit)
+	e, err := s.opts.Proxy.endsOf(conn, s.opts.Proxy.Control)
+	if err != nil {
+		s.opts.Log.Info("connection refused", "peer", conn.RemoteAddr().String(), "err", err.Error())
+		s.opts.Observer.Connection(listenerName(implicit), e.remote.Addr(), ConnectionProxy)
+		_ = conn.Close()
+		return
+	}
+	session := newSession(s, conn, e, implicit)
 	why := s.admit(session)
 	session.observer().Connection(session.listener(), session.remote, connectionResults[why])
 	if why != nil {
@@ -242,9 +257,23 @@ func (s *Server) finished(session *Session) {
 	s.checkIdle()
 }
 
+// relayed runs a connection to another replica, which Shutdown waits for as for a session.
+func (s *Server) relayed(run func()) {
+	s.mu.Lock()
+	s.relays++
+	s.mu.Unlock()
+	defer func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.relays--
+		s.checkIdle()
+	}()
+	run()
+}
+
 // checkIdle is called with mu held.
 func (s *Server) checkIdle() {
-	if !s.draining || len(s.sessions) > 0 {
+	if !s.draining || len(s.sessions) > 0 || s.relays > 0 {
 		return
 	}
 	select {
@@ -259,6 +288,8 @@ func (s *Server) checkIdle() {
 // gone on with elsewhere are ended when half of ctx's time is over. When ctx ends first it closes them at
 // once. It returns when all are gone and the listeners are closed, with ctx's error if they were cut off.
 func (s *Server) Shutdown(ctx context.Context) error {
+	defer s.stopRelays()
+	defer s.ports.close()
 	defer s.closeListeners()
 	s.mu.Lock()
 	s.draining = true
@@ -274,6 +305,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		return nil
 	case <-ctx.Done():
 	}
+	s.stopRelays()
 	for _, session := range open {
 		session.abandon(errShutdown)
 	}

@@ -31,6 +31,7 @@ type Session struct {
 	start    time.Time
 	control  *control
 	remote   netip.Addr
+	local    netip.AddrPort // as the client sees it
 	implicit bool
 	settings *ftpserver.Settings
 	client   ftpserver.ClientContext
@@ -70,28 +71,29 @@ type Session struct {
 	// leave gives back what the connection takes, leaveUser what the user does.
 	leave, leaveUser func()
 
-	mu   sync.Mutex
-	data *dataListener // of the last PASV, EPSV, PORT or EPRT
+	mu sync.Mutex
+	// reserved is where a passive connection is expected, until the library has made a listener.
+	reserved *reservation
+	data     *dataListener // of the last PASV, EPSV, PORT or EPRT
 	// parts counts what has to end before the session has: the library's, and its transfer.
 	parts int
 }
 
-func newSession(srv *Server, raw net.Conn, implicit bool) *Session {
+func newSession(srv *Server, raw net.Conn, e ends, implicit bool) *Session {
 	s := &Session{
-		server: srv, id: rand.Text()[:10], start: time.Now(), loginSince: time.Now(), remote: hostOf(raw.RemoteAddr()),
+		server: srv, id: rand.Text()[:10], start: time.Now(), loginSince: time.Now(), remote: e.remote.Addr(), local: e.local,
 		implicit: implicit, private: implicit, expected: -1, facts: allFacts, hash: defaultHash, parts: 1,
 	}
 	s.log = srv.opts.Log.With("session", s.id, "remote", s.remote.String())
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
 	s.control = newControl(s, raw)
 	s.settings = &ftpserver.Settings{
-		Listener:                 &oneConn{conn: s.control},
-		IdleTimeout:              -1, // control has the clock
-		ConnectionTimeout:        int(dataOpenTimeout / time.Second),
-		DefaultTransferType:      ftpserver.TransferTypeBinary,
-		PassiveTransferPortRange: srv.ports.getter(),
-		PasvConnectionsCheck:     ftpserver.IPMatchDisabled, // dataListener checks, on every accept
-		PublicIPResolver:         func(ftpserver.ClientContext) (string, error) { return s.publicIP() },
+		Listener:             &oneConn{conn: s.control},
+		IdleTimeout:          -1, // control has the clock
+		ConnectionTimeout:    int(dataOpenTimeout / time.Second),
+		DefaultTransferType:  ftpserver.TransferTypeBinary,
+		PasvConnectionsCheck: ftpserver.IPMatchDisabled, // dataListener checks, on every accept
+		PublicIPResolver:     func(ftpserver.ClientContext) (string, error) { return s.publicIP() },
 	}
 	return s
 }

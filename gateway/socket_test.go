@@ -11,7 +11,7 @@ import (
 func TestSocketTuning(t *testing.T) {
 	t.Parallel()
 	const size = 64 << 10
-	s := &Session{server: &Server{ports: newPortRange(PassiveOptions{})}, ctx: t.Context()}
+	s := &Session{server: &Server{}, ctx: t.Context()}
 	s.server.opts.Tuning = Tuning{ReceiveBuffer: size, SendBuffer: size, Delay: true}
 	inner, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -47,6 +47,7 @@ type Metrics struct {
 	transferSize     *prometheus.HistogramVec
 	commitDuration   *prometheus.HistogramVec
 	dataConnections  *prometheus.CounterVec
+	relays           *prometheus.CounterVec
 	handshakes       *prometheus.CounterVec
 	handshakeTime    *prometheus.HistogramVec
 
@@ -123,6 +124,7 @@ func New(o Options) *Metrics {
 		transferSize:     reg.histogram("transfer_size_bytes", "Size of transfers that went well.", volume, "direction"),
 		commitDuration:   reg.histogram("upload_commit_duration_seconds", "From the last byte of an upload until it was published.", quick, "backend"),
 		dataConnections:  reg.counter("data_connections_total", "Data connections that clients asked for.", "mode", "result"),
+		relays:           reg.counter("data_relays_total", "Data connections that belong to another replica, and were led there.", "result"),
 		handshakes:       reg.counter("tls_handshakes_total", "TLS handshakes.", "channel", "version", "resumed", "result"),
 		handshakeTime:    reg.histogram("tls_handshake_duration_seconds", "How long TLS handshakes took that went well.", quick, "channel"),
 
@@ -172,6 +174,9 @@ func (m *Metrics) zero(backends []string) {
 		for _, r := range gateway.DataResults() {
 			m.dataConnections.WithLabelValues(string(mode), string(r))
 		}
+	}
+	for _, r := range gateway.RelayResults() {
+		m.relays.WithLabelValues(string(r))
 	}
 	for _, d := range gateway.Directions() {
 		m.inFlight.WithLabelValues(string(d))

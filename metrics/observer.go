@@ -74,6 +74,9 @@ func (m *Metrics) DataConnection(mode gateway.DataMode, result gateway.DataResul
 	m.dataConnections.WithLabelValues(string(mode), string(result)).Inc()
 }
 
+// Relay implements gateway.Observer.
+func (m *Metrics) Relay(result gateway.RelayResult) { m.relays.WithLabelValues(string(result)).Inc() }
+
 // Panicked implements gateway.Observer.
 func (m *Metrics) Panicked() { m.panics.Inc() }
 

@@ -71,6 +71,10 @@ func newApp(ctx context.Context, c *config, log *slog.Logger, level *slog.LevelV
 	}
 	o.TLS.ClientCertificates = r.users.WithCertificates
 	if a.server, err = gateway.New(o); err != nil {
+		var open *net.OpError
+		if errors.As(err, &open) {
+			err = hint{error: err, todo: mendListen("passive.ports", err)}
+		}
 		return nil, errors.Join(err, r.Close())
 	}
 	a.recounter = newRecounter(a.server, r.users.Users, time.Duration(c.Limits.QuotaRecount), log)
@@ -99,6 +103,9 @@ func newApp(ctx context.Context, c *config, log *slog.Logger, level *slog.LevelV
 // Close frees what newApp opened.
 func (a *app) Close() error {
 	closeAll(a.listeners)
+	ended, cancel := context.WithCancel(context.Background())
+	cancel()
+	_ = a.server.Shutdown(ended) // it has been, unless it never served: then it holds the passive ports
 	return errors.Join(a.admin.Close(), a.http.Close(), a.resources.Close())
 }
 

@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/sluice-ftp/sluice/auth"
@@ -20,6 +22,8 @@ import (
 type config struct {
 	Listen         listenConfig            `yaml:"listen"`
 	Passive        passiveConfig           `yaml:"passive"`
+	Proxy          proxyConfig             `yaml:"proxy_protocol"`
+	TrustedProxies []auth.Network          `yaml:"trusted_proxies"`
 	TLS            tlsConfig               `yaml:"tls"`
 	MemoryBudget   size                    `yaml:"memory_budget"`
 	Limits         limitsConfig            `yaml:"limits"`
@@ -70,6 +74,14 @@ type (
 	passiveConfig struct {
 		Ports      portRange `yaml:"ports"`
 		PublicHost string    `yaml:"public_host"`
+		ListenHost string    `yaml:"listen_host"`
+		PerReplica int       `yaml:"per_replica"`
+		Replica    ordinal   `yaml:"replica"`
+		Peers      string    `yaml:"peers"`
+	}
+	proxyConfig struct {
+		Control bool `yaml:"control"`
+		Data    bool `yaml:"data"`
 	}
 	tlsConfig struct {
 		Mode         gateway.TLSMode `yaml:"mode"`
@@ -207,8 +219,13 @@ func (c *config) options() gateway.Options {
 			FirstPort:  c.Passive.Ports.First,
 			LastPort:   c.Passive.Ports.Last,
 			PublicHost: c.Passive.PublicHost,
+			ListenHost: c.Passive.ListenHost,
+			PerReplica: c.Passive.PerReplica,
+			Replica:    int(c.Passive.Replica),
+			Peer:       c.peer(),
 		},
 		QuotaAge:     2 * time.Duration(c.Limits.QuotaRecount), // those of the users file are counted before
+		Proxy:        gateway.ProxyOptions{Control: c.Proxy.Control, Data: c.Proxy.Data, Trusted: auth.Prefixes(c.TrustedProxies)},
 		CHMOD:        c.Site.CHMOD,
 		SiteCommands: siteCommands(c.Site.Commands),
 		AuditSHA256:  c.AuditLog.SHA256,
@@ -221,6 +238,19 @@ func (c *config) options() gateway.Options {
 		ActiveMode:  c.ActiveMode,
 		TransferEOF: c.TransferEOF,
 		ASCII:       c.ASCII,
+	}
+}
+
+// replicaMark stands for the number of a replica in passive.peers.
+const replicaMark = "{replica}"
+
+// peer tells where the other replicas are; nil is nowhere.
+func (c *config) peer() func(int) string {
+	if c.Passive.PerReplica == 0 {
+		return nil
+	}
+	return func(replica int) string {
+		return strings.ReplaceAll(c.Passive.Peers, replicaMark, strconv.Itoa(replica))
 	}
 }
 

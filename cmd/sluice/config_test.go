@@ -153,7 +153,7 @@ func TestConfigProblems(t *testing.T) {
 		"empty": {"", `F:1:1: tls.cert_file: missing, and key_file too; name the PEM files of a certificate and its key
 F:1:1: backends: missing; there has to be one, like disk: {type: local, root: ./data}
 F:1:1: users_file: missing; name the file with the users, like users.yaml`},
-		"key of a later version": {tlsOK + "quotas: {path: a}\nlimits: {queue: 5}" + rest, `F:2:1: quotas: unknown key; known here are listen, passive, tls, memory_budget, limits, bans, site, tuning, transfer_eof, ascii, active_mode, allow_from, deny_from, denied_commands, drain_delay, shutdown_grace, http, metrics, log, audit_log, admin_socket, backends, users_file, auth
+		"key of a later version": {tlsOK + "quotas: {path: a}\nlimits: {queue: 5}" + rest, `F:2:1: quotas: unknown key; known here are listen, passive, proxy_protocol, trusted_proxies, tls, memory_budget, limits, bans, site, tuning, transfer_eof, ascii, active_mode, allow_from, deny_from, denied_commands, drain_delay, shutdown_grace, http, metrics, log, audit_log, admin_socket, backends, users_file, auth
 F:3:10: limits.queue: unknown key; known here are idle_timeout, data_stall_timeout, login_timeout, connections, connections_per_ip, upload, download, quota_recount`},
 		"little memory": {tlsOK + "memory_budget: 1MiB" + rest, `F:2:16: memory_budget: 1MiB is not within 16MiB and 16GiB; 0 is a quarter of the memory limit`},
 		"no listener":   {tlsOK + "listen: {ftp: '', ftps: ''}" + rest, `F:2:10: listen: nothing to listen on; give ftp or ftps an address, like :2121`},

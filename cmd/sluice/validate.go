@@ -32,6 +32,7 @@ func (v validator) problem(key, format string, args ...any) { v.doc.Problem(key,
 func (v validator) config(c *config) {
 	v.listen(c)
 	v.publicHost(c.Passive.PublicHost)
+	v.replicas(c)
 	v.tls(&c.TLS)
 	v.http(c)
 	v.limits(c)
@@ -180,6 +181,37 @@ func (v validator) publicHost(host string) {
 		v.problem("passive.public_host", "%q cannot be announced; PASV has room for an IPv4 address only", host)
 	case err != nil && !hostname(host):
 		v.problem("passive.public_host", "%q is neither an IPv4 address nor a name, and takes no port", host)
+	}
+}
+
+// replicas holds what several gateways behind one address need.
+func (v validator) replicas(c *config) {
+	p := c.Passive
+	if _, err := netip.ParseAddr(p.ListenHost); p.ListenHost != "" && err != nil {
+		v.problem("passive.listen_host", "%q is not an IP address", p.ListenHost)
+	}
+	trusted := len(c.TrustedProxies) > 0
+	if (c.Proxy.Control || c.Proxy.Data) && !trusted {
+		v.problem("trusted_proxies", "missing; proxy_protocol takes the word of the networks that it names, like 10.0.0.0/8")
+	}
+	if p.PerReplica == 0 {
+		if p.Peers != "" || p.Replica != 0 {
+			v.problem("passive.per_replica", "missing; give each replica so many ports of the range")
+		}
+		return
+	}
+	size := p.Ports.Last - p.Ports.First + 1
+	switch {
+	case p.PerReplica < 0 || p.Ports.First == 0 || size%max(p.PerReplica, 1) != 0:
+		v.problem("passive.per_replica", "%d does not divide the %d ports of %s; each replica has as many as the others", p.PerReplica, size, p.Ports)
+	case int(p.Replica) >= size/p.PerReplica:
+		v.problem("passive.replica", "%d has no ports: the range has room for %d replicas of %d, numbered from 0", p.Replica, size/p.PerReplica, p.PerReplica)
+	}
+	if !strings.Contains(p.Peers, replicaMark) {
+		v.problem("passive.peers", "has to have %s where the number of a replica goes, like sluice-%s.sluice-peers", replicaMark, replicaMark)
+	}
+	if !trusted {
+		v.problem("trusted_proxies", "missing; name the network of the replicas, whose word is taken for where a client is")
 	}
 }
 

@@ -1,0 +1,65 @@
+package gateway
+
+import (
+	"context"
+	"io"
+	"net"
+	"strconv"
+	"sync"
+	"time"
+
+	proxyproto "github.com/pires/go-proxyproto"
+)
+
+// relayTimeout is how long the owner of a port may take to answer.
+const relayTimeout = 5 * time.Second
+
+// relay leads a data connection that a balancer sent here to the replica that expects it, and tells it where
+// the client is. TLS goes through as it is. The bytes stay in the kernel (splice), and none is looked at.
+func (p *passivePorts) relay(conn net.Conn, e ends, owner, port int) {
+	defer conn.Close()
+	observer := p.server.opts.Observer
+	ctx, cancel := context.WithTimeout(context.Background(), relayTimeout)
+	defer cancel()
+	host := p.options.Peer(owner)
+	to, err := new(net.Dialer).DialContext(ctx, "tcp", net.JoinHostPort(host, strconv.Itoa(port)))
+	if err == nil {
+		defer to.Close()
+		err = to.SetWriteDeadline(time.Now().Add(relayTimeout))
+	}
+	if err == nil {
+		h := proxyproto.HeaderProxyFromAddrs(2, net.TCPAddrFromAddrPort(e.remote), net.TCPAddrFromAddrPort(e.local))
+		_, err = h.WriteTo(to)
+	}
+	if err == nil {
+		err = to.SetWriteDeadline(time.Time{})
+	}
+	if err != nil {
+		p.server.opts.Log.Warn("data connection not relayed", "replica", owner, "port", port, "err", err.Error())
+		observer.Relay(RelayFailed)
+		return
+	}
+	observer.Relay(RelayOK)
+	stop := context.AfterFunc(p.server.relaying, func() { _ = conn.Close(); _ = to.Close() })
+	defer stop()
+	var both sync.WaitGroup
+	both.Go(func() { carry(to, conn) })
+	carry(conn, to)
+	both.Wait()
+}
+
+// carry copies until from ends, and ends to in the same way: an end that is none must not look like one.
+func carry(to, from net.Conn) {
+	_, err := io.Copy(to, from)
+	if err != nil {
+		if tcp, ok := to.(*net.TCPConn); ok {
+			_ = tcp.SetLinger(0)
+		}
+		_ = to.Close()
+		_ = from.Close()
+		return
+	}
+	if tcp, ok := to.(*net.TCPConn); ok {
+		_ = tcp.CloseWrite()
+	}
+}
