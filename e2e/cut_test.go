@@ -139,6 +139,12 @@ users_file: users.yaml
 // startGateway starts one with a configuration of its own, in dir, until the test ends.
 func startGateway(t *testing.T, dir, config string, ports harness.Ports) cutServer {
 	t.Helper()
+	return startAt(t, dir, config, fmt.Sprintf("127.0.0.1:%d", ports.FTP), true)
+}
+
+// startAt is startGateway for one that listens on addr, and greets who comes without a word.
+func startAt(t *testing.T, dir, config, addr string, greets bool) cutServer {
+	t.Helper()
 	files := map[string]string{"sluice.yaml": config, "users.yaml": defaults["users.yaml"]}
 	err := errors.Join(
 		writeMissing(dir, files),
@@ -151,7 +157,7 @@ func startGateway(t *testing.T, dir, config string, ports harness.Ports) cutServ
 	}
 	o := harness.Options{
 		Bin: filepath.Join(shared.bin, "sluice"), Dir: dir, Args: []string{"serve", "--config", "sluice.yaml"},
-		Log: filepath.Join(dir, "sluice.log"), Addr: fmt.Sprintf("127.0.0.1:%d", ports.FTP),
+		Log: filepath.Join(dir, "sluice.log"), Addr: addr, Silent: !greets,
 	}
 	server, err := harness.Start(o)
 	if err != nil {

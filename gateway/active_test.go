@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -112,13 +113,23 @@ func deaf(t *testing.T) int {
 	return port
 }
 
+// nextPort is where ports looks, below those that the system hands out by itself.
+var nextPort atomic.Int64
+
+// ports is a passive range of n ports that nobody else has.
 func ports(n int) (func(*gateway.Options), int) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		panic(err)
+	first := 0
+	for first == 0 {
+		first = 10_000 + int(nextPort.Add(int64(n)))%9_000
+		for p := first; p < first+n; p++ {
+			l, err := net.Listen("tcp", fmt.Sprintf(":%d", p))
+			if err != nil {
+				first = 0
+				break
+			}
+			_ = l.Close()
+		}
 	}
-	first := l.Addr().(*net.TCPAddr).Port
-	_ = l.Close()
 	return func(o *gateway.Options) {
 		o.Passive.FirstPort, o.Passive.LastPort = first, first+n-1
 		o.ActiveMode = true

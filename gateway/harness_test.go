@@ -54,6 +54,7 @@ type fixture struct {
 	t        testing.TB
 	root     string
 	server   *gateway.Server
+	backends map[string]backends.CloudStorageAdapter
 	explicit string
 	implicit string
 	log      *logBuffer
@@ -81,6 +82,7 @@ func start(t testing.TB, change ...func(*gateway.Options)) *fixture {
 	for _, c := range change {
 		c(&o)
 	}
+	f.backends = o.Backends
 	if f.server, err = gateway.New(o); err != nil {
 		t.Fatal(err)
 	}
@@ -185,6 +187,12 @@ func (f *fixture) connect(addr string) *client {
 	if err != nil {
 		f.t.Fatal(err)
 	}
+	return f.over(conn)
+}
+
+// over speaks on a connection that is there.
+func (f *fixture) over(conn net.Conn) *client {
+	f.t.Helper()
 	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
 		f.t.Fatal(err)
 	}
@@ -205,7 +213,23 @@ func (f *fixture) login() *client {
 // loginTLS connects with AUTH TLS and protects the data connections.
 func (f *fixture) loginTLS(change ...func(*tls.Config)) *client {
 	f.t.Helper()
-	c := f.dial()
+	return f.loginOver(f.dial(), change...)
+}
+
+// loginFrom is loginTLS from an address of this machine.
+func (f *fixture) loginFrom(ip string, change ...func(*tls.Config)) *client {
+	f.t.Helper()
+	conn, err := (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(ip)}}).Dial("tcp", f.explicit)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	c := f.over(conn)
+	c.want(220)
+	return f.loginOver(c, change...)
+}
+
+func (f *fixture) loginOver(c *client, change ...func(*tls.Config)) *client {
+	f.t.Helper()
 	c.startTLS(change...)
 	c.cmd(331, "USER ann")
 	c.cmd(230, "PASS secret")

@@ -124,7 +124,7 @@ type Stats struct {
 	Sessions, Strangers int
 	// Bans are those in force.
 	Bans int
-	// PassivePorts are those in use, of PassiveRange; 0 of 0 without a range.
+	// PassivePorts are those at which clients are expected, of PassiveRange; 0 of 0 without a range.
 	PassivePorts, PassiveRange int
 	// Draining: Shutdown was called.
 	Draining bool

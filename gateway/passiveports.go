@@ -213,12 +213,16 @@ func (p *passivePorts) expects(port int) bool {
 	return false
 }
 
-// used returns at how many places clients are expected, and how many ports this replica has.
+// used returns at how many ports clients are expected, and how many this replica has.
 func (p *passivePorts) used() (n, size int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	_, size = p.own()
-	return len(p.places), size
+	ports := map[int]struct{}{}
+	for at := range p.places {
+		ports[at.port] = struct{}{}
+	}
+	return len(ports), size
 }
 
 // reservation is a place for one connection.

@@ -1,6 +1,7 @@
 package gateway_test
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -38,7 +39,28 @@ func replicas(t *testing.T, change ...func(*gateway.Options)) []*fixture {
 	return all
 }
 
+func portOf(addr string) string {
+	_, port, _ := net.SplitHostPort(addr)
+	return port
+}
+
 func host(replica int) string { return fmt.Sprintf("127.0.1.%d", replica+1) }
+
+// farClient is where one comes from that nobody trusts.
+const farClient = "127.0.0.9"
+
+func dialFrom(t *testing.T, from, addr string) net.Conn {
+	t.Helper()
+	conn, err := (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}).Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
+		t.Fatal(err)
+	}
+	return conn
+}
 
 // Whatever replica a data connection reaches, it is led to the one that expects it, and TLS with it.
 func TestRelay(t *testing.T) {
@@ -46,15 +68,11 @@ func TestRelay(t *testing.T) {
 	all := replicas(t)
 	all[0].put("file", strings.Repeat("content", 10_000))
 	for via := range all {
-		c := all[1].loginFrom("127.0.0.9")
-		port := portOf(c.passive())
-		conn, err := (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 9)}}).Dial("tcp", net.JoinHostPort(host(via), port))
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer conn.Close()
+		var config *tls.Config
+		c := all[1].loginFrom(farClient, func(cfg *tls.Config) { config = cfg })
+		conn := dialFrom(t, farClient, net.JoinHostPort(host(via), portOf(c.passive())))
 		c.cmd(150, "RETR file")
-		tc := tls.Client(conn, c.tls)
+		tc := tls.Client(conn, config)
 		if err := tc.Handshake(); err != nil {
 			t.Fatalf("via %d: %v", via, err)
 		}
@@ -73,12 +91,8 @@ func TestRelay(t *testing.T) {
 func TestRelayBreaks(t *testing.T) {
 	t.Parallel()
 	all := replicas(t)
-	c := all[1].loginFrom("127.0.0.9")
-	port := portOf(c.passive())
-	conn, err := (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 9)}}).Dial("tcp", net.JoinHostPort(host(0), port))
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := all[1].loginFrom(farClient)
+	conn := dialFrom(t, farClient, net.JoinHostPort(host(0), portOf(c.passive())))
 	c.cmd(150, "STOR cut")
 	tc := tls.Client(conn, c.tls)
 	if err := tc.Handshake(); err != nil {
@@ -100,16 +114,12 @@ func TestRelayWithoutOwner(t *testing.T) {
 	t.Parallel()
 	n := &notes{}
 	all := replicas(t, func(o *gateway.Options) { o.Observer = n })
-	_, first := 0, portOf(all[2].loginFrom("127.0.0.9").passive())
-	ended, cancel := contextDone(t)
-	defer cancel()
+	first := portOf(all[2].loginFrom(farClient).passive())
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
 	_ = all[2].server.Shutdown(ended) // which cuts its sessions off
 	n.take()
-	conn, err := net.Dial("tcp", net.JoinHostPort(host(0), first))
-	if err == nil {
-		_, err = conn.Read(make([]byte, 1))
-	}
-	if err == nil {
+	if _, err := dialFrom(t, farClient, net.JoinHostPort(host(0), first)).Read(make([]byte, 1)); err == nil {
 		t.Error("somebody answers")
 	}
 	if all := n.take(); len(all) == 0 || all[len(all)-1] != "relay error" {
@@ -129,15 +139,8 @@ func TestProxyHeaders(t *testing.T) {
 	f.put("file", "content")
 	dial := func(from string, addr string, header []byte) net.Conn {
 		t.Helper()
-		conn, err := (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}).Dial("tcp", addr)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = conn.Close() })
+		conn := dialFrom(t, from, addr)
 		if _, err := conn.Write(header); err != nil {
-			t.Fatal(err)
-		}
-		if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
 			t.Fatal(err)
 		}
 		return conn

@@ -48,7 +48,7 @@ func desc(name, help string, labels ...string) *prometheus.Desc {
 var (
 	descSessions = desc("sessions", "Control connections that there are.", "state")
 	descBans     = desc("bans", "Addresses and users that are banned now.")
-	descPorts    = desc("passive_ports", "Ports for passive data connections; none without a range.", "state")
+	descPorts    = desc("passive_ports", "Ports of this replica for passive data connections, by whether a client is expected there; none without a range.", "state")
 	descDraining = desc("draining", "1 once the gateway has been told to end.")
 	descQuota    = desc("quota_users", "Users with a quota, by how much of it is used.", "used")
 	descNotAfter = desc("tls_certificate_not_after_timestamp_seconds", "When a certificate ends.", "name")

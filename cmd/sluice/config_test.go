@@ -161,6 +161,14 @@ F:3:10: limits.queue: unknown key; known here are idle_timeout, data_stall_timeo
 F:2:29: listen.ftps: "ftps" is not a port; it is a number up to 65535`},
 		"address hosts": {tlsOK + "listen: {ftp: '127.0.0:2121', ftps: '[::1]:70000'}" + rest, `F:2:15: listen.ftp: "127.0.0" is neither an IP address nor a name
 F:2:37: listen.ftps: "70000" is not a port; it is a number up to 65535`},
+		"replicas": {
+			tlsOK + "passive: {ports: '30000-30009', per_replica: 4, peers: sluice, listen_host: here, replica: sluice-x}\nproxy_protocol: {data: true}" + rest,
+			`F:1:1: trusted_proxies: missing; proxy_protocol takes the word of the networks that it names, like 10.0.0.0/8
+F:2:46: passive.per_replica: 4 does not divide the 10 ports of 30000-30009; each replica has as many as the others
+F:2:56: passive.peers: has to have {replica} where the number of a replica goes, like sluice-{replica}.sluice-peers
+F:2:77: passive.listen_host: "here" is not an IP address
+F:2:92: passive.replica: "sluice-x" does not end with a number; give that of the replica, from 0, or the name of a StatefulSet's pod`,
+		},
 		"same port":    {tlsOK + "listen: {ftp: ':2121', ftps: '127.0.0.1:2121'}" + rest, `F:2:30: listen.ftps: the same port as listen.ftp; change one of them`},
 		"passive port": {tlsOK + "listen: {ftp: ':20099'}" + rest, `F:2:15: listen.ftp: port 20099 lies in passive.ports 20000-20099; move one of them`},
 		"low passive":  {tlsOK + "passive: {ports: 1000-1100}" + rest, `F:2:18: passive.ports: "1000-1100" is not within 1024-65535, where clients and firewalls expect data connections`},

@@ -35,6 +35,7 @@ type Client struct {
 	TLS *tls.Config
 
 	host    string
+	from    string // the address that it dials from; "" is any
 	raw     *net.TCPConn
 	conn    net.Conn
 	r       *bufio.Reader
@@ -67,7 +68,7 @@ func DialFrom(ctx context.Context, addr, from string) (*Client, error) {
 	return &Client{
 		Timeout: 30 * time.Second,
 		TLS:     InsecureTLS(),
-		host:    host, raw: raw, conn: raw, r: bufio.NewReader(raw),
+		host:    host, from: from, raw: raw, conn: raw, r: bufio.NewReader(raw),
 	}, nil
 }
 

@@ -67,7 +67,7 @@ func (c *Client) Open(command string) (*Data, error) {
 	if err != nil {
 		return nil, err
 	}
-	d, err := DialData(addr, "")
+	d, err := DialData(addr, c.from)
 	if err != nil {
 		return nil, err
 	}

@@ -62,6 +62,8 @@ type Options struct {
 	// Addr is waited for; Implicit says that it greets under TLS.
 	Addr     string
 	Implicit bool
+	// Silent: it waits for a PROXY header; that it listens is enough.
+	Silent bool
 }
 
 // ErrExited means that the process ended before it listened.
@@ -97,7 +99,7 @@ func (s *Server) await(o Options, limit time.Duration) error {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		err := greets(ctx, o.Addr, o.Implicit)
+		err := greets(ctx, o)
 		if err == nil {
 			return nil
 		}
@@ -111,16 +113,19 @@ func (s *Server) await(o Options, limit time.Duration) error {
 	}
 }
 
-func greets(ctx context.Context, addr string, implicit bool) error {
-	conn, err := new(net.Dialer).DialContext(ctx, "tcp", addr)
+func greets(ctx context.Context, o Options) error {
+	conn, err := new(net.Dialer).DialContext(ctx, "tcp", o.Addr)
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
+	if o.Silent {
+		return nil
+	}
 	if err := conn.SetDeadline(time.Now().Add(5 * time.Second)); err != nil {
 		return err
 	}
-	if implicit {
+	if o.Implicit {
 		conn = tls.Client(conn, &tls.Config{InsecureSkipVerify: true})
 	}
 	buf := make([]byte, 4)
