@@ -28,12 +28,19 @@ type ProxyOptions struct {
 const proxyTimeout = 3 * time.Second
 
 // ends are the two ends of a client's connection, as it sees them.
-type ends struct{ remote, local netip.AddrPort }
+type ends struct {
+	remote, local netip.AddrPort
+	// relayed: another replica has led it here.
+	relayed bool
+}
+
+// relayMark is what a replica puts into the header of what it leads to another one.
+var relayMark = proxyproto.TLV{Type: proxyproto.PP2_TYPE_MIN_CUSTOM, Value: []byte("sluice relay")}
 
 // endsOf finds out where a connection comes from, and reads the header of one that is to have it. It
 // reads nothing beyond.
 func (o ProxyOptions) endsOf(conn net.Conn, wanted bool) (ends, error) {
-	e := ends{addrPort(conn.RemoteAddr()), addrPort(conn.LocalAddr())}
+	e := ends{remote: addrPort(conn.RemoteAddr()), local: addrPort(conn.LocalAddr())}
 	trusted := slices.ContainsFunc(o.Trusted, func(n netip.Prefix) bool { return n.Contains(e.remote.Addr()) })
 	if !wanted || !trusted {
 		return e, nil
@@ -49,7 +56,14 @@ func (o ProxyOptions) endsOf(conn net.Conn, wanted bool) (ends, error) {
 		return e, err
 	}
 	if src, dst, ok := h.TCPAddrs(); ok && h.Command == proxyproto.PROXY {
-		return ends{addrPort(src), addrPort(dst)}, nil
+		tlvs, err := h.TLVs()
+		if err != nil {
+			return e, fmt.Errorf("gateway: PROXY header: %w", err)
+		}
+		relayed := slices.ContainsFunc(tlvs, func(v proxyproto.TLV) bool {
+			return v.Type == relayMark.Type && bytes.Equal(v.Value, relayMark.Value)
+		})
+		return ends{addrPort(src), addrPort(dst), relayed}, nil
 	}
 	return e, nil // LOCAL and UNKNOWN: the balancer asks for itself
 }

@@ -18,6 +18,11 @@ const relayTimeout = 5 * time.Second
 // the client is. TLS goes through as it is. The bytes stay in the kernel (splice), and none is looked at.
 func (p *passivePorts) relay(conn net.Conn, e ends, owner, port int) {
 	defer conn.Close()
+	if e.relayed { // or two that see it differently would send it to and fro
+		p.server.opts.Log.Error("another replica takes a port for this one's; give all the same passive.ports and per_replica", "port", port, "replica", owner)
+		p.server.opts.Observer.Relay(RelayFailed)
+		return
+	}
 	observer := p.server.opts.Observer
 	ctx, cancel := context.WithTimeout(context.Background(), relayTimeout)
 	defer cancel()
@@ -29,7 +34,9 @@ func (p *passivePorts) relay(conn net.Conn, e ends, owner, port int) {
 	}
 	if err == nil {
 		h := proxyproto.HeaderProxyFromAddrs(2, net.TCPAddrFromAddrPort(e.remote), net.TCPAddrFromAddrPort(e.local))
-		_, err = h.WriteTo(to)
+		if err = h.SetTLVs([]proxyproto.TLV{relayMark}); err == nil {
+			_, err = h.WriteTo(to)
+		}
 	}
 	if err == nil {
 		err = to.SetWriteDeadline(time.Time{})

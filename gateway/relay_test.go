@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -124,6 +125,31 @@ func TestRelayWithoutOwner(t *testing.T) {
 	}
 	if all := n.take(); len(all) == 0 || all[len(all)-1] != "relay error" {
 		t.Errorf("told %q", all)
+	}
+}
+
+// Replicas that see it differently do not send a connection to and fro.
+func TestRelayDisagreement(t *testing.T) {
+	t.Parallel()
+	n := &notes{}
+	_, first := ports(2)
+	at := func(i int, peer string) *fixture {
+		return start(t, func(o *gateway.Options) {
+			o.Observer = n
+			o.Passive = gateway.PassiveOptions{
+				FirstPort: first, LastPort: first + 1, ListenHost: host(i), PerReplica: 1, Replica: 1, Peer: func(int) string { return peer },
+			}
+			o.Proxy.Trusted = []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}
+		})
+	}
+	at(5, host(6)) // both say that they are the second, and that the first is the other one
+	at(6, host(5))
+	conn := dialFrom(t, farClient, net.JoinHostPort(host(5), strconv.Itoa(first)))
+	if k, err := conn.Read(make([]byte, 1)); k > 0 || err == nil {
+		t.Error("somebody answers")
+	}
+	if all := n.take(); len(all) != 2 {
+		t.Errorf("told %q, want one relay and one refusal", all)
 	}
 }
 
