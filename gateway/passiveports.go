@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -44,7 +45,8 @@ func listenPassive(s *Server) (*passivePorts, error) {
 	if p.options.FirstPort == 0 {
 		return p, nil
 	}
-	var errs []error
+	var first error
+	taken := 0
 	for port := p.options.FirstPort; port <= p.options.LastPort; port++ {
 		l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", net.JoinHostPort(p.options.ListenHost, strconv.Itoa(port)))
 		if err == nil {
@@ -52,12 +54,14 @@ func listenPassive(s *Server) (*passivePorts, error) {
 			p.listeners = append(p.listeners, l)
 		}
 		if err != nil {
-			errs = append(errs, fmt.Errorf("gateway: passive port %d: %w", port, err))
+			taken++
+			first = cmp.Or(first, err)
 		}
 	}
-	if len(errs) > 0 {
+	if taken > 0 {
 		p.close()
-		return nil, errors.Join(errs...)
+		return nil, fmt.Errorf("gateway: %d of the passive ports %d-%d cannot be listened on, the first: %w",
+			taken, p.options.FirstPort, p.options.LastPort, first)
 	}
 	for i, l := range p.listeners {
 		p.working.Go(func() { p.accept(l, p.options.FirstPort+i) })
