@@ -231,3 +231,11 @@ func Verbs() []string {
 
 // Transfers reports whether verb moves data on a connection of its own.
 func Transfers(verb string) bool { return knownVerbs()[verb].flags&transfers != 0 }
+
+// Codes are the final replies that there are, in order.
+func Codes() []int {
+	return []int{
+		200, 202, 211, 212, 213, 214, 215, 220, 221, 226, 227, 229, 230, 232, 234, 250, 257, 331, 332, 350,
+		421, 425, 426, 450, 451, 452, 500, 501, 502, 503, 504, 522, 530, 534, 536, 550, 551, 552, 553, 554,
+	}
+}

@@ -8,7 +8,11 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"os"
+	"path/filepath"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -244,4 +248,38 @@ func TestStats(t *testing.T) {
 	cancel()
 	_ = f.server.Shutdown(ctx) // which cuts them off
 	equal(t, "after the end", f.server.Stats(), gateway.Stats{Draining: true})
+}
+
+// Codes has every code that stands in the source.
+func TestCodes(t *testing.T) {
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	written := regexp.MustCompile(`Code(?: =|:) *(\d{3})\b|\{([45]\d\d), ([45]\d\d), `)
+	found := map[int]bool{}
+	for _, name := range files {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range written.FindAllStringSubmatch(string(text), -1) {
+			for _, s := range m[1:] {
+				if code, err := strconv.Atoi(s); err == nil {
+					found[code] = true
+				}
+			}
+		}
+	}
+	for code := range found {
+		if !slices.Contains(gateway.Codes(), code) {
+			t.Errorf("%d is not one of Codes", code)
+		}
+	}
+	if len(found) < 30 || !slices.IsSorted(gateway.Codes()) {
+		t.Errorf("%d codes were found: %v", len(found), found)
+	}
 }

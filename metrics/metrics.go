@@ -6,6 +6,7 @@ package metrics
 import (
 	"net/http"
 	"runtime"
+	"strconv"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -169,6 +170,9 @@ func (m *Metrics) zero(backends []string) {
 		for _, f := range gateway.Faults() {
 			m.faults.WithLabelValues(string(f), verb)
 		}
+	}
+	for _, code := range gateway.Codes() {
+		m.replies.WithLabelValues(strconv.Itoa(code))
 	}
 	for _, mode := range gateway.DataModes() {
 		for _, r := range gateway.DataResults() {
