@@ -70,11 +70,7 @@ func newApp(ctx context.Context, c *config, log *slog.Logger, level *slog.LevelV
 		o.Tracer = r.tracing
 	}
 	o.TLS.ClientCertificates = r.users.WithCertificates
-	if a.server, err = gateway.New(o); err != nil {
-		var open *net.OpError
-		if errors.As(err, &open) {
-			err = hint{error: err, todo: mendListen("passive.ports", err)}
-		}
+	if err := a.listen(ctx, c, o); err != nil {
 		return nil, errors.Join(err, r.Close())
 	}
 	a.recounter = newRecounter(a.server, r.users.Users, time.Duration(c.Limits.QuotaRecount), log)
@@ -82,9 +78,6 @@ func newApp(ctx context.Context, c *config, log *slog.Logger, level *slog.LevelV
 		r.sources = append([]*source{a.configuration(c, level)}, r.sources...)
 	}
 	r.sources = append(r.sources, a.recounter.source())
-	if a.listeners, err = listen(ctx, c.Listen); err != nil {
-		return nil, errors.Join(err, r.Close())
-	}
 	a.health = newHealth(r.backends, log)
 	a.measure()
 	if a.http, err = serveHTTP(ctx, c, r, a.health, log); err != nil {
@@ -98,6 +91,24 @@ func newApp(ctx context.Context, c *config, log *slog.Logger, level *slog.LevelV
 	r.announce(c, log)
 	r.audit.Write(audit.Event{Event: audit.Operator, Detail: "start"})
 	return a, nil
+}
+
+// listen opens the ports of sessions and of their data connections, all or none, and names all that are taken.
+func (a *app) listen(ctx context.Context, c *config, o gateway.Options) error {
+	listeners, err := listen(ctx, c.Listen)
+	server, passiveErr := gateway.New(o)
+	if passiveErr != nil && errors.As(passiveErr, new(*net.OpError)) {
+		passiveErr = hint{error: passiveErr, todo: mendListen("passive.ports", passiveErr)}
+	}
+	if err := errors.Join(err, passiveErr); err != nil {
+		closeAll(listeners)
+		if server != nil {
+			err = errors.Join(err, server.Shutdown(ctx)) // which has no sessions to wait for
+		}
+		return err
+	}
+	a.listeners, a.server = listeners, server
+	return nil
 }
 
 // Close frees what newApp opened.
