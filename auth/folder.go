@@ -65,9 +65,18 @@ func fold(s string) string {
 
 // within reports whether p is dir or below it.
 func within(dir, p string) bool {
+	_, inside := Below(dir, p)
+	return inside
+}
+
+// Below returns the rest of p under dir, "" for dir itself. Both are clean and absolute.
+func Below(dir, p string) (rel string, inside bool) {
 	if dir == "/" {
-		return true
+		return strings.TrimPrefix(p, "/"), true
 	}
-	rest, ok := strings.CutPrefix(p, dir)
-	return ok && (rest == "" || rest[0] == '/')
+	rest, found := strings.CutPrefix(p, dir)
+	if !found || rest != "" && rest[0] != '/' {
+		return "", false
+	}
+	return strings.TrimPrefix(rest, "/"), true
 }

@@ -41,22 +41,10 @@ func layCable(t *testing.T, store string) *cable {
 
 func (c *cable) mend(t *testing.T) {
 	t.Helper()
-	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", c.addr)
-	if err != nil {
-		t.Fatal(err)
-	}
+	l := each(t, c.addr, c.carry)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.listener, c.addr = l, l.Addr().String()
-	go func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go c.carry(conn)
-		}
-	}()
 }
 
 func (c *cable) carry(from net.Conn) {
@@ -305,25 +293,15 @@ func balanceReady(t *testing.T, all []observed) string {
 			}
 		})
 	}
-	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = l.Close() })
-	go func() {
-		for turn := 0; ; turn++ {
-			c, err := l.Accept()
-			if err != nil {
-				return
+	var turn atomic.Int64
+	return each(t, "127.0.0.1:0", func(c net.Conn) {
+		var addrs []string
+		first := int(turn.Add(1))
+		for i := range all {
+			if n := (first + i) % len(all); ready[n].Load() {
+				addrs = append(addrs, all[n].addr)
 			}
-			var addrs []string
-			for i := range all {
-				if n := (turn + i) % len(all); ready[n].Load() {
-					addrs = append(addrs, all[n].addr)
-				}
-			}
-			go pass(c, addrs...)
 		}
-	}()
-	return l.Addr().String()
+		pass(c, addrs...)
+	}).Addr().String()
 }

@@ -147,20 +147,7 @@ func newFront(t *testing.T, p harness.Ports, proxied bool) *front {
 		all = append(all, p.First+i)
 	}
 	for _, port := range all {
-		l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", fmt.Sprintf("127.0.0.1:%d", port))
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = l.Close() })
-		go func() {
-			for {
-				conn, err := l.Accept()
-				if err != nil {
-					return
-				}
-				go f.pass(conn, port)
-			}
-		}()
+		each(t, fmt.Sprintf("127.0.0.1:%d", port), func(conn net.Conn) { f.pass(conn, port) })
 	}
 	return f
 }

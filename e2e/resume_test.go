@@ -266,21 +266,31 @@ func (s slow) Read(p []byte) (int, error) {
 // balance passes connections on to whoever takes them, in turn.
 func balance(t *testing.T, addrs ...string) string {
 	t.Helper()
-	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	var turn atomic.Int64
+	return each(t, "127.0.0.1:0", func(c net.Conn) {
+		n := int(turn.Add(1))
+		pass(c, addrs[n%len(addrs)], addrs[(n+1)%len(addrs)])
+	}).Addr().String()
+}
+
+// each listens on addr until the test ends, and hands each connection to a goroutine of its own.
+func each(t *testing.T, addr string, take func(net.Conn)) net.Listener {
+	t.Helper()
+	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", addr)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = l.Close() })
 	go func() {
-		for turn := 0; ; turn++ {
+		for {
 			c, err := l.Accept()
 			if err != nil {
 				return
 			}
-			go pass(c, addrs[turn%len(addrs)], addrs[(turn+1)%len(addrs)])
+			go take(c)
 		}
 	}()
-	return l.Addr().String()
+	return l
 }
 
 func pass(c net.Conn, addrs ...string) {

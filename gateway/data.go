@@ -50,26 +50,19 @@ type dataListener struct {
 
 // WrapPassiveListener is called by the library at PASV and EPSV, with a listener that it made.
 func (s *Session) WrapPassiveListener(inner net.Listener) (net.Listener, error) {
-	l := &dataListener{Listener: inner, session: s, dial: s.active, place: s.reserved}
-	s.reserved = nil
+	// On the listener, and so before the handshake that agrees on the window's scale.
+	if err := tuneListener(inner, s.server.opts.Tuning); err != nil {
+		return nil, errors.Join(err, inner.Close())
+	}
+	l := &dataListener{Listener: inner, session: s, dial: s.active}
 	l.dialing, l.stopDial = context.WithCancel(s.ctx)
 	s.active = netip.AddrPort{}
-	if tcp, ok := inner.(*net.TCPListener); ok {
-		// On the listener, and so before the handshake that agrees on the window's scale.
-		raw, err := tcp.SyscallConn()
-		if err == nil {
-			err = tuneSocket(raw, s.server.opts.Tuning)
-		}
-		if err != nil {
-			l.stopDial()
-			return nil, errors.Join(err, inner.Close())
-		}
-	}
 	// A client that never comes must not keep a port from the others.
 	l.expiry = time.AfterFunc(2*dataOpenTimeout, l.interrupt)
 	s.mu.Lock()
+	defer s.mu.Unlock()
+	l.place, s.reserved = s.reserved, nil
 	s.data = l
-	s.mu.Unlock()
 	return l, nil
 }
 

@@ -3,7 +3,6 @@ package gateway
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -50,7 +49,7 @@ func listenPassive(s *Server) (*passivePorts, error) {
 	for port := p.options.FirstPort; port <= p.options.LastPort; port++ {
 		l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", net.JoinHostPort(p.options.ListenHost, strconv.Itoa(port)))
 		if err == nil {
-			err = p.tune(l)
+			err = tuneListener(l, p.server.opts.Tuning)
 			p.listeners = append(p.listeners, l)
 		}
 		if err != nil {
@@ -64,21 +63,11 @@ func listenPassive(s *Server) (*passivePorts, error) {
 			taken, p.options.FirstPort, p.options.LastPort, first)
 	}
 	for i, l := range p.listeners {
-		p.working.Go(func() { p.accept(l, p.options.FirstPort+i) })
+		p.working.Go(func() {
+			p.server.accept(l, func(conn net.Conn) { p.take(conn, p.options.FirstPort+i) })
+		})
 	}
 	return p, nil
-}
-
-func (p *passivePorts) tune(l net.Listener) error {
-	tcp, ok := l.(*net.TCPListener)
-	if !ok {
-		return nil
-	}
-	raw, err := tcp.SyscallConn()
-	if err != nil {
-		return err
-	}
-	return tuneSocket(raw, p.server.opts.Tuning)
 }
 
 // close frees the ports. What was accepted lives on.
@@ -90,26 +79,6 @@ func (p *passivePorts) close() {
 		_ = l.Close() // a listener has nothing to lose
 	}
 	p.working.Wait()
-}
-
-func (p *passivePorts) accept(l net.Listener, port int) {
-	var delay time.Duration
-	for {
-		conn, err := l.Accept()
-		switch {
-		case errors.Is(err, net.ErrClosed):
-			return
-		case err != nil:
-			delay = min(max(2*delay, 5*time.Millisecond), time.Second)
-			p.server.opts.Log.Error("accept", "port", port, "err", err.Error(), "retry_ms", delay.Milliseconds())
-			if !p.server.pause(delay) {
-				return
-			}
-			continue
-		}
-		delay = 0
-		go p.take(conn, port)
-	}
 }
 
 // take hands a connection to the session that expects it, here or at another replica.
@@ -291,7 +260,9 @@ func (o *once) FetchNext() (exposed, listened int, ok bool) {
 	if r == nil {
 		return 0, 0, false
 	}
+	o.session.mu.Lock()
 	o.session.reserved = r
+	o.session.mu.Unlock()
 	return r.at.port, 0, true
 }
 

@@ -50,7 +50,7 @@ func (s *Server) mountsOf(u *auth.User) ([]mount, error) {
 func (s *Session) resolve(p string, need auth.Permissions) (target, error) {
 	p = path.Clean("/" + p)
 	for _, m := range s.mounts {
-		rel, inside := below(m.Path, p)
+		rel, inside := auth.Below(m.Path, p)
 		if !inside {
 			continue
 		}
@@ -98,23 +98,11 @@ func denied(p string, cause error) error {
 	return &backends.Error{Op: "resolve", Key: p, Kind: backends.Permission, Err: cause}
 }
 
-// below returns the rest of p under dir. Both are clean and absolute.
-func below(dir, p string) (rel string, inside bool) {
-	if dir == "/" {
-		return p[1:], true
-	}
-	rest, found := strings.CutPrefix(p, dir)
-	if !found || rest != "" && rest[0] != '/' {
-		return "", false
-	}
-	return strings.TrimPrefix(rest, "/"), true
-}
-
 // holdsMount reports whether p is a mount or has one below it; such a folder always exists and
 // cannot be changed by a client.
 func (s *Session) holdsMount(p string) bool {
 	return slices.ContainsFunc(s.mounts, func(m mount) bool {
-		_, inside := below(p, m.Path)
+		_, inside := auth.Below(p, m.Path)
 		return inside
 	})
 }
@@ -123,7 +111,7 @@ func (s *Session) holdsMount(p string) bool {
 func (s *Session) mountsIn(dir string) []string {
 	var names []string
 	for _, m := range s.mounts {
-		if rel, inside := below(dir, m.Path); inside && rel != "" {
+		if rel, inside := auth.Below(dir, m.Path); inside && rel != "" {
 			name, _, _ := strings.Cut(rel, "/")
 			names = append(names, name)
 		}

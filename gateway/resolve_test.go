@@ -76,7 +76,7 @@ func FuzzResolve(f *testing.F) {
 		if got.virtual {
 			return
 		}
-		if _, in := below("/"+got.Prefix, "/"+got.key); !in && got.Prefix != "" {
+		if _, in := auth.Below("/"+got.Prefix, "/"+got.key); !in && got.Prefix != "" {
 			t.Fatalf("%q: key %q is not below %q", p, got.key, got.Prefix)
 		}
 		if err := backends.CheckKey(got.key); err != nil {

@@ -139,23 +139,29 @@ func (s *Server) Serve(l net.Listener, implicit bool) error {
 	}
 	s.listeners[l] = struct{}{}
 	s.mu.Unlock()
+	s.accept(l, func(conn net.Conn) { s.welcome(conn, implicit) })
+	return nil
+}
+
+// accept takes connections from l until it is closed, each in a goroutine of its own.
+func (s *Server) accept(l net.Listener, take func(net.Conn)) {
 	var delay time.Duration
 	for {
 		conn, err := l.Accept()
 		switch {
 		case errors.Is(err, net.ErrClosed):
-			return nil
+			return
 		case err != nil:
 			// Out of file descriptors, mostly: the sessions that there are must go on.
 			delay = min(max(2*delay, 5*time.Millisecond), time.Second)
-			s.opts.Log.Error("accept", "err", err.Error(), "retry_ms", delay.Milliseconds())
+			s.opts.Log.Error("accept", "address", l.Addr().String(), "err", err.Error(), "retry_ms", delay.Milliseconds())
 			if !s.pause(delay) {
-				return nil
+				return
 			}
 			continue
 		}
 		delay = 0
-		go s.welcome(conn, implicit)
+		go take(conn)
 	}
 }
 

@@ -23,6 +23,19 @@ func tune(conn net.Conn, o Tuning) {
 	_ = tcp.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: 45 * time.Second, Interval: 15 * time.Second, Count: 6})
 }
 
+// tuneListener is tuneSocket for what l accepts.
+func tuneListener(l net.Listener, o Tuning) error {
+	tcp, ok := l.(*net.TCPListener)
+	if !ok {
+		return nil
+	}
+	raw, err := tcp.SyscallConn()
+	if err != nil {
+		return err
+	}
+	return tuneSocket(raw, o)
+}
+
 // tuneSocket sets the buffers of a socket before it connects, or of a listener, whose connections
 // inherit them.
 func tuneSocket(raw syscall.RawConn, o Tuning) error {

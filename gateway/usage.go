@@ -114,7 +114,7 @@ func (s *Server) revise(ctx context.Context, u *limits.Usage, user string, mount
 	if !u.Doubtful() {
 		start := time.Now()
 		better := s.dropGone(ctx, u, user)
-		s.counting.tried(user, time.Since(start))
+		s.counting.note(user, nil, time.Since(start), false)
 		return better
 	}
 	if _, err := s.count(ctx, user, mounts, due); err != nil {
@@ -231,6 +231,7 @@ func (c *counting) due(user string) bool {
 	return time.Since(last.at) > 20*last.took
 }
 
+// note keeps in mind that stores were asked for a user's sake, and if it was done, what was counted.
 func (c *counting) note(user string, where []place, took time.Duration, done bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -238,15 +239,6 @@ func (c *counting) note(user string, where []place, took time.Duration, done boo
 	if last.at, last.took = time.Now(), took; done {
 		last.where, last.done = where, last.at
 	}
-	c.last[user] = last
-}
-
-// tried notes that stores were asked for a user's sake.
-func (c *counting) tried(user string, took time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	last := c.last[user]
-	last.at, last.took = time.Now(), took
 	c.last[user] = last
 }
 

@@ -81,13 +81,6 @@ func (u *Usage) Get() (bytes, files int64) {
 	return u.used.bytes, u.used.files
 }
 
-// Set replaces what is stored by what was counted while nothing changed.
-func (u *Usage) Set(bytes, files int64) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	u.set(amount{bytes, files}, amount{})
-}
-
 // Doubtful reports that more may be counted than is stored, because files were changed in two ways at
 // once or during a count. The next count mends it.
 func (u *Usage) Doubtful() bool {

@@ -62,7 +62,7 @@ func TestQuotasUser(t *testing.T) {
 	if !ann.Counted().IsZero() {
 		t.Error("known by one change")
 	}
-	ann.Set(10, 2)
+	ann.BeginCount().Finish(10, 2)
 	if ann.Counted().IsZero() {
 		t.Error("not known after it was counted")
 	}
@@ -73,7 +73,7 @@ func TestQuotasUser(t *testing.T) {
 func TestReservation(t *testing.T) {
 	u := limits.NewQuotas().User("ann")
 	most := limits.Max{Bytes: 100}
-	u.Set(40, 1)
+	u.BeginCount().Finish(40, 1)
 	a, b := begin(t, u, most, -1), begin(t, u, most, -1)
 	grow(t, a, 30, nil)
 	grow(t, b, 31, limits.ErrQuota)
@@ -104,7 +104,7 @@ func TestReservation(t *testing.T) {
 func TestReservationReplaces(t *testing.T) {
 	u := limits.NewQuotas().User("ann")
 	most := limits.Max{Bytes: 100, Files: 1}
-	u.Set(60, 1)
+	u.BeginCount().Finish(60, 1)
 	r := begin(t, u, most, 60)
 	grow(t, r, 41, limits.ErrQuota)
 	grow(t, r, 40, nil)
@@ -120,7 +120,7 @@ func TestReservationReplaces(t *testing.T) {
 func TestReservationFiles(t *testing.T) {
 	u := limits.NewQuotas().User("ann")
 	most := limits.Max{Files: 3}
-	u.Set(0, 1)
+	u.BeginCount().Finish(0, 1)
 	a := begin(t, u, most, -1)
 	b := begin(t, u, most, -1)
 	if _, err := u.Touch(fresh()).Begin(most, -1); !errors.Is(err, limits.ErrQuotaFiles) || !errors.Is(err, limits.ErrQuota) {
@@ -141,7 +141,7 @@ func TestReservationFiles(t *testing.T) {
 func TestQuotaUnlimited(t *testing.T) {
 	for _, most := range []limits.Max{{}, {Bytes: -1, Files: -1}} {
 		u := limits.NewQuotas().User("ann")
-		u.Set(math.MaxInt64/2, 1<<40)
+		u.BeginCount().Finish(math.MaxInt64/2, 1<<40)
 		grow(t, begin(t, u, most, -1), math.MaxInt64/4, nil)
 	}
 }
@@ -163,7 +163,7 @@ func TestQuotaHugeSizes(t *testing.T) {
 
 func TestUsageNeverNegative(t *testing.T) {
 	u := limits.NewQuotas().User("ann")
-	u.Set(10, 1)
+	u.BeginCount().Finish(10, 1)
 	remove(u, 20)
 	stored(t, u, 0, 0)
 	remove(u, 20)
@@ -171,7 +171,7 @@ func TestUsageNeverNegative(t *testing.T) {
 	stored(t, u, 5, 1)
 	begin(t, u, limits.Max{}, 100).Commit(1)
 	stored(t, u, 0, 1)
-	u.Set(-7, -7)
+	u.BeginCount().Finish(-7, -7)
 	stored(t, u, 0, 0)
 }
 

@@ -25,7 +25,7 @@ func TestTouchesMeet(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			u := limits.NewQuotas().User("ann")
-			u.Set(100, 2)
+			u.BeginCount().Finish(100, 2)
 			a, b := u.Touch(keys.a...), u.Touch(keys.b...)
 			r, err := a.Begin(limits.Max{}, 50)
 			if err != nil {
@@ -68,7 +68,7 @@ func TestCountMeetsTouches(t *testing.T) {
 func TestKept(t *testing.T) {
 	u := limits.NewQuotas().User("ann")
 	most := limits.Max{Bytes: 100}
-	u.Set(40, 1)
+	u.BeginCount().Finish(40, 1)
 	u.Keep("b", 20)
 	u.Keep("a", 10)
 	u.Keep("a", 30) // it went on, and broke off again
