@@ -5,7 +5,7 @@ BIN        := $(CURDIR)/bin
 FUZZTIME   ?= 3s
 LONGFUZZ   ?= 10m
 MODULES    := . e2e
-TOOLS      := gcc curl lftp ncftp tnftp wget python3 openssl prometheus
+TOOLS      := gcc curl lftp ncftp tnftp wget python3 openssl prometheus haproxy systemd-analyze=systemd
 export GOTOOLCHAIN := local
 
 .DEFAULT_GOAL := help

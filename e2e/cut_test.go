@@ -145,20 +145,33 @@ func startGateway(t *testing.T, dir, config string, ports harness.Ports) cutServ
 // startAt is startGateway for one that listens on addr, and greets who comes without a word.
 func startAt(t *testing.T, dir, config, addr string, greets bool) cutServer {
 	t.Helper()
-	files := map[string]string{"sluice.yaml": config, "users.yaml": defaults["users.yaml"]}
+	return startWith(t, dir, config, harness.Options{
+		Bin: filepath.Join(shared.bin, "sluice"), Dir: dir, Args: []string{"serve", "--config", "sluice.yaml"},
+		Log: filepath.Join(dir, "sluice.log"), Addr: addr, Silent: !greets,
+	})
+}
+
+// prepareDir puts into dir what a gateway with config needs.
+func prepareDir(t *testing.T, dir, config string) {
+	t.Helper()
 	err := errors.Join(
-		writeMissing(dir, files),
+		os.WriteFile(filepath.Join(dir, "sluice.yaml"), []byte(config), 0o600),
+		writeMissing(dir, map[string]string{"users.yaml": defaults["users.yaml"]}),
 		expandFiles(dir, map[string]string{"HASH": shared.hash}),
 		os.MkdirAll(filepath.Join(dir, "data"), 0o700),
-		os.CopyFS(dir, os.DirFS(shared.certs)),
 	)
+	if _, missing := os.Stat(filepath.Join(dir, "server.pem")); missing != nil { // else it is a second start
+		err = errors.Join(err, os.CopyFS(dir, os.DirFS(shared.certs)))
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := harness.Options{
-		Bin: filepath.Join(shared.bin, "sluice"), Dir: dir, Args: []string{"serve", "--config", "sluice.yaml"},
-		Log: filepath.Join(dir, "sluice.log"), Addr: addr, Silent: !greets,
-	}
+}
+
+// startWith starts a gateway in dir until the test ends.
+func startWith(t *testing.T, dir, config string, o harness.Options) cutServer {
+	t.Helper()
+	prepareDir(t, dir, config)
 	server, err := harness.Start(o)
 	if err != nil {
 		text, _ := os.ReadFile(o.Log)

@@ -144,6 +144,7 @@ func prepare(env *testscript.Env, store, backend string) error {
 		"SERVER":    "127.0.0.1",
 		"BACKEND":   backend,
 		"STORE":     store,
+		"WORK":      env.WorkDir,
 	}
 	for name, value := range vars {
 		env.Setenv(name, value)
@@ -206,7 +207,7 @@ func writeMissing(dir string, files map[string]string) error {
 func expandFiles(dir string, vars map[string]string) error {
 	// Longest first: $PASV is the beginning of $PASV_1.
 	pairs := []string{}
-	for _, name := range []string{"FTPS_PORT", "FTP_PORT", "PASV_1", "PASV", "PASSWORD", "HASH", "SERVER", "BACKEND", "STORE"} {
+	for _, name := range []string{"FTPS_PORT", "FTP_PORT", "PASV_1", "PASV", "PASSWORD", "HASH", "SERVER", "BACKEND", "STORE", "WORK"} {
 		pairs = append(pairs, "$"+name, vars[name])
 	}
 	r := strings.NewReplacer(pairs...)

@@ -37,7 +37,7 @@ func newPrison(t *testing.T) prison {
 	for name, target := range map[string]string{
 		"abs": p.outside, "up": "../outside", "in/up": "../../outside", "absfile": p.outside + "/secret",
 		"upfile": "../outside/secret", "self": "self", "dangling": "nowhere", "chain": "up",
-		"etc": "/etc", "proc": "/proc/self/root", "good": "in", "goodfile": "in/o", "dot": ".",
+		"proc": "/proc/self/root" + p.outside, "good": "in", "goodfile": "in/o", "dot": ".",
 		"private": ".sluice", "tmp": ".sluice/tmp",
 	} {
 		if err := os.Symlink(target, filepath.Join(p.root, name)); err != nil {
@@ -68,8 +68,8 @@ func TestLinksDoNotLeadOut(t *testing.T) {
 	p := newPrison(t)
 	ctx := t.Context()
 	for _, key := range []string{
-		"abs/secret", "up/secret", "in/up/secret", "absfile", "upfile", "chain/secret", "etc/passwd",
-		"proc/etc/passwd", "self", "good/up/secret", "private", "tmp", "private/tmp", "tmp/x", "dot/.sluice", "dot/.sluice/tmp/x",
+		"abs/secret", "up/secret", "in/up/secret", "absfile", "upfile", "chain/secret",
+		"proc/secret", "self", "good/up/secret", "private", "tmp", "private/tmp", "tmp/x", "dot/.sluice", "dot/.sluice/tmp/x",
 		"dot/dot/.sluice",
 	} {
 		_, statErr := p.Stat(ctx, key)
@@ -87,7 +87,7 @@ func TestLinksDoNotLeadOut(t *testing.T) {
 			wantKind(t, op+" "+key, err, backends.Permission)
 		}
 	}
-	for _, dir := range []string{"abs", "up", "in/up", "chain", "etc", "proc", "private", "tmp"} {
+	for _, dir := range []string{"abs", "up", "in/up", "chain", "proc", "private", "tmp"} {
 		wantKind(t, "list "+dir, listError(p, dir), backends.Permission)
 		_, err := p.Available(ctx, dir)
 		wantKind(t, "available "+dir, err, backends.Permission)

@@ -28,6 +28,7 @@ type app struct {
 	server    server
 	recounter *recounter
 	health    *health
+	systemd   *supervisor // nil in tests
 	http      *httpServer // nil without a listener
 	admin     *admin      // nil without a socket
 	ending    atomic.Pointer[ending]
@@ -54,11 +55,20 @@ type server interface {
 // newApp opens everything that c names. The caller has to Close it.
 func newApp(ctx context.Context, c *config, log *slog.Logger, level *slog.LevelVar) (*app, error) {
 	limitMemory(log)
+	systemd, err := newSupervisor(log)
+	if err != nil {
+		return nil, err
+	}
+	given, err := inheritedSockets()
+	if err != nil {
+		return nil, err
+	}
+	defer given.close()
 	r, err := open(ctx, c, log)
 	if err != nil {
 		return nil, err
 	}
-	a := &app{log: log, resources: r}
+	a := &app{log: log, resources: r, systemd: systemd}
 	a.ending.Store(&ending{delay: time.Duration(c.DrainDelay), grace: time.Duration(c.ShutdownGrace)})
 	o := c.options()
 	o.Backends, o.Auth, o.Log, o.TLS.Certificates = r.observed(), r.authenticator(), log, r.certs
@@ -70,7 +80,7 @@ func newApp(ctx context.Context, c *config, log *slog.Logger, level *slog.LevelV
 		o.Tracer = r.tracing
 	}
 	o.TLS.ClientCertificates = r.users.WithCertificates
-	if err := a.listen(ctx, c, o); err != nil {
+	if err := a.listen(ctx, c, o, given); err != nil {
 		return nil, errors.Join(err, r.Close())
 	}
 	a.recounter = newRecounter(a.server, r.users.Users, time.Duration(c.Limits.QuotaRecount), log)
@@ -80,7 +90,7 @@ func newApp(ctx context.Context, c *config, log *slog.Logger, level *slog.LevelV
 	r.sources = append(r.sources, a.recounter.source())
 	a.health = newHealth(r.backends, log)
 	a.measure()
-	if a.http, err = serveHTTP(ctx, c, r, a.health, log); err != nil {
+	if a.http, err = serveHTTP(ctx, c, r, a.health, given, log); err != nil {
 		return nil, errors.Join(err, a.Close())
 	}
 	if c.AdminSocket != "" {
@@ -94,8 +104,8 @@ func newApp(ctx context.Context, c *config, log *slog.Logger, level *slog.LevelV
 }
 
 // listen opens the ports of sessions and of their data connections, all or none, and names all that are taken.
-func (a *app) listen(ctx context.Context, c *config, o gateway.Options) error {
-	listeners, err := listen(ctx, c.Listen)
+func (a *app) listen(ctx context.Context, c *config, o gateway.Options, from sockets) error {
+	listeners, err := listen(ctx, c.Listen, from)
 	server, passiveErr := gateway.New(o)
 	if passiveErr != nil && errors.As(passiveErr, new(*net.OpError)) {
 		passiveErr = hint{error: passiveErr, todo: mendListen("passive.ports", passiveErr)}
@@ -136,11 +146,14 @@ func (a *app) run(ctx context.Context, signals <-chan os.Signal) error {
 	watching, stop := context.WithCancel(ctx)
 	forced := make(chan struct{}, 1)
 	watched := a.watch(watching, forced)
+	defer a.systemd.watchdog(func() { a.server.Stats() })() // whose locks every session needs
 	a.health.serve(true)
+	a.systemd.ready()
 	a.await(failed, signals, forced)
 	a.health.serve(false)
 	a.draining.Store(true)
 	end := *a.ending.Load()
+	a.systemd.stopping(end.delay + end.grace)
 	if !a.drainDelay(failed, signals, end.delay) {
 		end.grace = 0
 	}
@@ -163,7 +176,7 @@ const watchGrace = time.Second
 func (a *app) watch(ctx context.Context, forced <-chan struct{}) <-chan struct{} {
 	var g sync.WaitGroup
 	g.Go(func() {
-		r := &reloader{log: a.log, sources: a.resources.sources, refresh: a.server.Refresh}
+		r := &reloader{log: a.log, sources: a.resources.sources, refresh: a.server.Refresh, done: a.systemd.ready}
 		if m := a.resources.metrics; m != nil {
 			r.tell = m.Reloaded
 		}
@@ -191,6 +204,7 @@ func (a *app) await(ctx context.Context, signals <-chan os.Signal, forced chan<-
 				a.log.Info("shutting down", "signal", s.String(), "grace", a.ending.Load().grace.String())
 				return
 			}
+			a.systemd.reloading()
 			select {
 			case forced <- struct{}{}:
 			default: // the one that waits already stands for both

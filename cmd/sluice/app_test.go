@@ -238,7 +238,7 @@ func TestListenErrors(t *testing.T) {
 	}
 	addr := free.Addr().String()
 	_ = free.Close()
-	_, err = listen(t.Context(), listenConfig{FTP: addr, FTPS: taken.Addr().String()})
+	_, err = listen(t.Context(), listenConfig{FTP: addr, FTPS: taken.Addr().String()}, nil)
 	var text strings.Builder
 	report(&text, err)
 	want := "sluice: listen.ftps: listen tcp " + taken.Addr().String() + ": bind: address already in use\n" +
@@ -252,7 +252,7 @@ func TestListenErrors(t *testing.T) {
 	} else {
 		_ = again.Close()
 	}
-	_, err = listen(t.Context(), listenConfig{FTP: "192.0.2.1:2121", FTPS: ""})
+	_, err = listen(t.Context(), listenConfig{FTP: "192.0.2.1:2121", FTPS: ""}, nil)
 	if text.Reset(); report(&text, err) != exitFailure || !strings.Contains(text.String(), "no network interface has this address") {
 		t.Error(text.String())
 	}

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"os"
 	"strings"
 	"time"
 
@@ -105,11 +104,10 @@ func (s *s3Store) config(o settings) (s3.Config, error) {
 	profile, _ := s3.ProfileByName(s.Profile)
 	secret := s.SecretAccessKey
 	if s.SecretAccessKeyFile != "" {
-		content, err := os.ReadFile(s.SecretAccessKeyFile)
-		if err != nil {
+		var err error
+		if secret, err = readSecret(s.SecretAccessKeyFile); err != nil {
 			return s3.Config{}, &s3.Finding{Setting: "secret_access_key_file", Todo: mendFile(err), Err: err}
 		}
-		secret = strings.TrimSpace(string(content))
 	}
 	return s3.Config{
 		Bucket: s.Bucket, Prefix: s.Prefix, Region: s.Region, Endpoint: s.Endpoint, PathStyle: s.PathStyle,

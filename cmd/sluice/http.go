@@ -6,14 +6,11 @@ import (
 	"crypto/subtle"
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/http/pprof"
-	"os"
-	"strings"
 	"time"
 
 	"github.com/sluice-ftp/sluice/gateway"
@@ -36,8 +33,8 @@ type httpServer struct {
 }
 
 // serveHTTP begins to answer on the address of c; nil without one.
-func serveHTTP(ctx context.Context, c *config, r *resources, h *health, log *slog.Logger) (*httpServer, error) {
-	l, err := listenHTTP(ctx, c.Listen.HTTP)
+func serveHTTP(ctx context.Context, c *config, r *resources, h *health, from sockets, log *slog.Logger) (*httpServer, error) {
+	l, err := listenHTTP(ctx, c.Listen.HTTP, from)
 	if l == nil || err != nil {
 		return nil, err
 	}
@@ -108,12 +105,9 @@ func basicAuth(c *config) (func(http.Handler) http.Handler, error) {
 	h := c.HTTP
 	password := h.Password
 	if h.PasswordFile != "" {
-		text, err := os.ReadFile(h.PasswordFile)
-		if err != nil {
+		var err error
+		if password, err = readSecret(h.PasswordFile); err != nil {
 			return nil, c.fault("http.password_file", err, mendFile(err))
-		}
-		if password = strings.TrimSpace(string(text)); password == "" {
-			return nil, c.fault("http.password_file", fmt.Errorf("%s is empty", h.PasswordFile), "write the password into it")
 		}
 	}
 	if h.Username == "" {

@@ -14,41 +14,56 @@ type listener struct {
 	implicit bool
 }
 
-// listenHTTP opens the listener for metrics and health; nil is none.
-func listenHTTP(ctx context.Context, addr string) (net.Listener, error) {
-	if addr == "" {
-		return nil, nil //nolint:nilnil // off
+// listenHTTP opens the listener for metrics and health, or takes the one that systemd has opened; nil is none.
+func listenHTTP(ctx context.Context, addr string, from sockets) (net.Listener, error) {
+	ls, err := openKey(ctx, "http", addr, from)
+	if len(ls) == 0 {
+		return nil, err
 	}
-	l, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
-	if err != nil {
-		return nil, hint{error: fmt.Errorf("listen.http: %w", err), todo: mendListen("listen.http", err)}
-	}
-	return l, nil
+	return ls[0], nil
 }
 
 // listen opens the listeners of c for sessions, all or none.
-func listen(ctx context.Context, c listenConfig) ([]listener, error) {
+func listen(ctx context.Context, c listenConfig, from sockets) ([]listener, error) {
 	var open []listener
 	var errs []error
 	for _, l := range []struct {
-		key, addr string
-		implicit  bool
-	}{{"listen.ftp", c.FTP, false}, {"listen.ftps", c.FTPS, true}} {
-		if l.addr == "" {
-			continue
+		name, addr string
+		implicit   bool
+	}{{"ftp", c.FTP, false}, {"ftps", c.FTPS, true}} {
+		ls, err := openKey(ctx, l.name, l.addr, from)
+		for _, nl := range ls {
+			open = append(open, listener{nl, l.implicit})
 		}
-		nl, err := new(net.ListenConfig).Listen(ctx, "tcp", l.addr)
 		if err != nil {
-			errs = append(errs, hint{error: fmt.Errorf("%s: %w", l.key, err), todo: mendListen(l.key, err)})
-			continue
+			errs = append(errs, err)
 		}
-		open = append(open, listener{nl, l.implicit})
 	}
 	if len(errs) > 0 {
 		closeAll(open)
 		return nil, errors.Join(errs...)
 	}
 	return open, nil
+}
+
+// openKey opens what one key of listen names, unless systemd has opened sockets for it.
+func openKey(ctx context.Context, name, addr string, from sockets) ([]net.Listener, error) {
+	key, given := "listen."+name, from.take(name)
+	switch {
+	case addr == "" && len(given) > 0:
+		sockets{name: given}.close()
+		return nil, hint{
+			error: fmt.Errorf("%s: off, but systemd hands over a socket for it", key),
+			todo:  "give " + key + " any address, in whose place the socket comes, or disable the socket's unit",
+		}
+	case addr == "" || len(given) > 0:
+		return given, nil
+	}
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
+	if err != nil {
+		return nil, hint{error: fmt.Errorf("%s: %w", key, err), todo: mendListen(key, err)}
+	}
+	return []net.Listener{l}, nil
 }
 
 // closeAll closes listeners that nobody came in by.

@@ -82,6 +82,8 @@ type reloader struct {
 	refresh func()
 	// tell is told how each reading went; nil is nobody.
 	tell func(what string, err error)
+	// done is called when all sources have been read because of forced; nil is nobody.
+	done func()
 }
 
 // watch reads sources again when their files change, and all of them for each value from forced,
@@ -152,6 +154,9 @@ func (r *reloader) loop(ctx context.Context, events <-chan fsnotify.Event, errs 
 			r.refreshed()
 		case <-forced:
 			r.reload(true)
+			if r.done != nil {
+				r.done()
+			}
 		}
 	}
 }

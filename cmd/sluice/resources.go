@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	"os"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -177,14 +176,12 @@ func (r *resources) openHook(c *config) error {
 	if h.Cache == 0 {
 		h.Cache = -1 // nothing is remembered
 	}
+	var err error
 	if c.Auth.TokenFile != "" {
-		token, err := os.ReadFile(c.Auth.TokenFile)
-		if err != nil {
+		if h.Token, err = readSecret(c.Auth.TokenFile); err != nil {
 			return c.fault("auth.token_file", err, mendFile(err))
 		}
-		h.Token = strings.TrimSpace(string(token))
 	}
-	var err error
 	if r.hook, err = auth.OpenHook(h); err != nil {
 		return c.fault("auth.url", err, "")
 	}

@@ -58,7 +58,9 @@ type Options struct {
 	Dir  string   // working folder
 	Args []string // after the name of the binary
 	Env  []string
-	Log  string // the file that takes what it prints
+	// Files are open in the process from descriptor 3 on.
+	Files []*os.File
+	Log   string // the file that takes what it prints
 	// Addr is waited for; Implicit says that it greets under TLS.
 	Addr     string
 	Implicit bool
@@ -76,7 +78,7 @@ func Start(o Options) (*Server, error) {
 		return nil, err
 	}
 	cmd := exec.CommandContext(context.Background(), o.Bin, o.Args...)
-	cmd.Dir, cmd.Env = o.Dir, o.Env
+	cmd.Dir, cmd.Env, cmd.ExtraFiles = o.Dir, o.Env, o.Files
 	cmd.Stdout, cmd.Stderr = log, log
 	if err := errors.Join(cmd.Start(), log.Close()); err != nil {
 		return nil, err
