@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -28,27 +30,15 @@ const (
 // Three gateways with one passive port each stand behind a balancer that sends every connection to the next
 // one, whatever it belongs to. All partners but one come from one address, as behind a NAT.
 func TestRelay(t *testing.T) {
-	t.Run("plain", func(t *testing.T) { testRelay(t, false) })
-	t.Run("PROXY protocol", func(t *testing.T) { testRelay(t, true) })
+	t.Run("plain", func(t *testing.T) { testRelay(t, false, newFront) })
+	t.Run("PROXY protocol 1", func(t *testing.T) { testRelay(t, true, newFront) })
+	t.Run("HAProxy with PROXY protocol 2", func(t *testing.T) { testRelay(t, true, haproxy) })
 }
 
-func testRelay(t *testing.T, proxied bool) {
-	p, data := ports(t), t.TempDir()
-	front := newFront(t, p, proxied)
-	for i := range relayReplicas {
-		host := relayHost(i)
-		config := fmt.Sprintf(`listen:  {ftp: "%s:%d", ftps: ""}
-passive: {ports: "%d-%d", listen_host: %s, public_host: 127.0.0.1, per_replica: 1, replica: sluice-%d, peers: "127.0.2.{replica}"}
-proxy_protocol: {control: %v, data: %v}
-trusted_proxies: [127.0.0.1/32]
-tls:     {mode: required, session_reuse: require, cert_file: server.pem, key_file: server.key}
-log:     {format: text}
-backends:
-  disk: {type: local, root: %q, fsync: never}
-users_file: users.yaml
-`, host, p.FTP, p.First, p.First+relayReplicas-1, host, i, proxied, proxied, data)
-		startAt(t, t.TempDir(), config, fmt.Sprintf("%s:%d", host, p.FTP), !proxied)
-	}
+func testRelay(t *testing.T, proxied bool, balancer func(*testing.T, harness.Ports, bool) *front) {
+	p := ports(t)
+	replicas := startRelays(t, p, proxied)
+	front := balancer(t, p, proxied)
 	var done atomic.Int64
 	var working sync.WaitGroup
 	for i := range relayClients {
@@ -63,8 +53,149 @@ users_file: users.yaml
 	if want := int64(relayClients * relayTransfers); done.Load() != want {
 		t.Errorf("%d transfers, want %d", done.Load(), want)
 	}
-	front.wantSpread(t)
+	// Two of three data connections come to the wrong one, and each replica has its share of both kinds.
+	for i, r := range replicas {
+		series := r.series(t)
+		for name, least := range map[string]float64{
+			`sluice_data_relays_total{result="ok"}`:                           relayClients * relayTransfers * 2 / 3 / relayReplicas / 2,
+			`sluice_connections_total{listener="explicit",result="accepted"}`: relayClients / relayReplicas / 2,
+		} {
+			if series[name] < least {
+				t.Errorf("replica %d: %s is %v, want %v at least", i, name, series[name], least)
+			}
+		}
+		if n, known := series[`sluice_data_relays_total{result="error"}`]; !known || n != 0 {
+			t.Errorf("replica %d: %v relays failed (%t)", i, n, known)
+		}
+	}
 	relayTools(t, front.addr())
+}
+
+// startRelays starts gateways that share a folder and an address, and have one passive port each.
+func startRelays(t *testing.T, p harness.Ports, proxied bool) []observed {
+	t.Helper()
+	data := t.TempDir()
+	var all []observed
+	for i := range relayReplicas {
+		host := relayHost(i)
+		config := fmt.Sprintf(`listen:  {ftp: "%[1]s:%[2]d", ftps: "", http: "%[1]s:%[3]d"}
+passive: {ports: "%[4]d-%[5]d", listen_host: %[1]s, public_host: 127.0.0.1, per_replica: 1, replica: sluice-%[6]d, peers: "127.0.2.{replica}"}
+proxy_protocol: {control: %[7]v, data: %[7]v}
+trusted_proxies: [127.0.0.1/32]
+tls:     {mode: required, session_reuse: require, cert_file: server.pem, key_file: server.key}
+log:     {format: text}
+backends:
+  disk: {type: local, root: %[8]q, fsync: never}
+users_file: users.yaml
+`, host, p.FTP, p.FTPS, p.First, p.First+relayReplicas-1, i, proxied, data)
+		s := startAt(t, t.TempDir(), config, fmt.Sprintf("%s:%d", host, p.FTP), !proxied)
+		all = append(all, observed{s, fmt.Sprintf("http://%s:%d", host, p.FTPS)})
+	}
+	return all
+}
+
+// Replicas die in the middle. What a partner sees of it is a refused or broken transfer, and the next try
+// works; what was half there is not published.
+func TestRelayReplicaKilled(t *testing.T) {
+	t.Parallel() // it waits for half a minute
+	p := ports(t)
+	replicas := startRelays(t, p, false)
+	front := newFront(t, p, false)
+	const owner, relaying, other = 0, 1, 2
+	route := func(control, data int) {
+		front.route = func(port int) int {
+			if port == p.FTP {
+				return control
+			}
+			return data
+		}
+	}
+	route(owner, relaying)
+	c := relayLogin(t, front)
+
+	// The one that relays dies: in the middle of an upload, and before a data connection comes to it.
+	uploading := relayLogin(t, front)
+	half, err := uploading.Open("STOR half")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := half.Write(harness.Pattern(1 << 20)); err != nil {
+		t.Fatal(err)
+	}
+	addr, err := c.Passive()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := replicas[relaying].server.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := uploading.Reply(); err != nil || r.Code != 426 {
+		t.Errorf("half an upload: %v, %v; want 426", r, err)
+	}
+	lost, err := ftp.DialData(addr, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lost.Close()
+	if r, err := c.Cmd("STOR lost"); err != nil || r.Code != 425 {
+		t.Errorf("STOR by a replica that is gone: %v, %v; want 425", r, err)
+	}
+	route(owner, other) // the balancer has noticed
+	if err := c.Store("lost", strings.NewReader("content")); err != nil {
+		t.Errorf("the next try: %v", err)
+	}
+
+	// The owner is gone, and with it the session: the partner is not left waiting.
+	if half, err = c.Open("STOR half"); err != nil {
+		t.Fatal(err)
+	}
+	if err := replicas[owner].server.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if err := half.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.Copy(io.Discard, half); errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Error("the data connection outlives the owner")
+	}
+	if r, err := c.Reply(); err == nil {
+		t.Errorf("the control connection of a dead replica says %v", r)
+	}
+	// Its port is nobody's now: who comes there by another is turned away at once.
+	stray, err := ftp.DialData(addr, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stray.Close()
+	if n, err := stray.Read(make([]byte, 1)); n > 0 || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("read %d bytes and %v where nobody is", n, err)
+	}
+	eventually(t, 20*time.Second, func() bool { return replicas[other].series(t)[`sluice_data_relays_total{result="error"}`] >= 1 })
+
+	route(other, other)
+	again := relayLogin(t, front)
+	if err := again.Store("again", strings.NewReader("content")); err != nil {
+		t.Errorf("at another replica: %v", err)
+	}
+	if r, err := again.Cmd("SIZE half"); err != nil || r.Code != 550 {
+		t.Errorf("half a file is there: %v, %v", r, err)
+	}
+	back, err := harness.Start(replicas[owner].options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = back.Kill() })
+	route(owner, other)
+	if err := relayLogin(t, front).Store("restarted", strings.NewReader("content")); err != nil {
+		t.Errorf("when the owner is back: %v", err)
+	}
+}
+
+func relayLogin(t *testing.T, f *front) *ftp.Client {
+	t.Helper()
+	c := dialGateway(t, f.addr(), ftp.Explicit)
+	c.Timeout = 45 * time.Second // 425 comes after half a minute
+	return c
 }
 
 func relayHost(replica int) string { return fmt.Sprintf("127.0.2.%d", replica) }
@@ -136,19 +267,71 @@ type front struct {
 	ports   harness.Ports
 	proxied bool
 	turn    atomic.Int64
-	reached [relayReplicas]atomic.Int64
+	// route chooses a replica for a port.
+	route func(port int) int
 }
 
 func newFront(t *testing.T, p harness.Ports, proxied bool) *front {
 	t.Helper()
 	f := &front{ports: p, proxied: proxied}
-	all := []int{p.FTP}
-	for i := range relayReplicas {
-		all = append(all, p.First+i)
-	}
-	for _, port := range all {
+	f.route = func(int) int { return int(f.turn.Add(1)) % relayReplicas }
+	for _, port := range f.all() {
 		each(t, fmt.Sprintf("127.0.0.1:%d", port), func(conn net.Conn) { f.pass(conn, port) })
 	}
+	return f
+}
+
+// all are the ports that partners come to.
+func (f *front) all() []int {
+	all := []int{f.ports.FTP}
+	for i := range relayReplicas {
+		all = append(all, f.ports.First+i)
+	}
+	return all
+}
+
+// haproxy is a front that is HAProxy.
+func haproxy(t *testing.T, p harness.Ports, _ bool) *front {
+	t.Helper()
+	bin, err := exec.LookPath("haproxy")
+	if err != nil {
+		if os.Getenv("E2E_REQUIRE") == "1" {
+			t.Fatal("haproxy is missing, and E2E_REQUIRE=1")
+		}
+		t.Skip("haproxy is missing")
+	}
+	f := &front{ports: p}
+	config := "global\n  maxconn 2000\ndefaults\n  mode tcp\n  balance roundrobin\n  timeout connect 5s\n  timeout client 1m\n  timeout server 1m\n"
+	for _, port := range f.all() {
+		config += fmt.Sprintf("listen port%[1]d\n  bind 127.0.0.1:%[1]d\n", port)
+		for i := range relayReplicas {
+			config += fmt.Sprintf("  server replica%d %s:%d send-proxy-v2\n", i, relayHost(i), port)
+		}
+	}
+	file := filepath.Join(t.TempDir(), "haproxy.cfg")
+	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	cmd := exec.CommandContext(context.Background(), bin, "-db", "-f", file)
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill() // it has nothing to keep
+		_ = cmd.Wait()
+		if t.Failed() {
+			t.Log("haproxy:\n" + out.String())
+		}
+	})
+	eventually(t, 20*time.Second, func() bool {
+		conn, err := net.Dial("tcp", f.addr())
+		if err == nil {
+			_ = conn.Close()
+		}
+		return err == nil
+	})
 	return f
 }
 
@@ -156,7 +339,7 @@ func (f *front) addr() string { return fmt.Sprintf("127.0.0.1:%d", f.ports.FTP) 
 
 func (f *front) pass(from net.Conn, port int) {
 	defer from.Close()
-	n := int(f.turn.Add(1)) % relayReplicas
+	n := f.route(port)
 	d := net.Dialer{Timeout: 5 * time.Second}
 	if !f.proxied {
 		d.LocalAddr = &net.TCPAddr{IP: net.IPv4(127, 0, 0, 5)} // where nobody's word is taken from
@@ -166,7 +349,6 @@ func (f *front) pass(from net.Conn, port int) {
 		return
 	}
 	defer to.Close()
-	f.reached[n].Add(1)
 	if f.proxied {
 		src, dst := from.RemoteAddr().(*net.TCPAddr), from.LocalAddr().(*net.TCPAddr)
 		if _, err := fmt.Fprintf(to, "PROXY TCP4 %s %s %d %d\r\n", src.IP, dst.IP, src.Port, dst.Port); err != nil {
@@ -188,13 +370,4 @@ func pour(to, from net.Conn) {
 		return
 	}
 	_ = to.(*net.TCPConn).CloseWrite()
-}
-
-func (f *front) wantSpread(t *testing.T) {
-	t.Helper()
-	for i := range f.reached {
-		if n := f.reached[i].Load(); n < relayClients*relayTransfers/relayReplicas/2 {
-			t.Errorf("replica %d got %d connections", i, n)
-		}
-	}
 }
