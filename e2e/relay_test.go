@@ -76,18 +76,22 @@ func startRelays(t *testing.T, p harness.Ports, proxied bool) []observed {
 	t.Helper()
 	data := t.TempDir()
 	var all []observed
+	trusted := ""
+	if proxied {
+		trusted = "127.0.0.1/32"
+	}
 	for i := range relayReplicas {
 		host := relayHost(i)
 		config := fmt.Sprintf(`listen:  {ftp: "%[1]s:%[2]d", ftps: "", http: "%[1]s:%[3]d"}
 passive: {ports: "%[4]d-%[5]d", listen_host: %[1]s, public_host: 127.0.0.1, per_replica: 1, replica: sluice-%[6]d, peers: "127.0.2.{replica}"}
 proxy_protocol: {control: %[7]v, data: %[7]v}
-trusted_proxies: [127.0.0.1/32]
+trusted_proxies: [%[9]s]
 tls:     {mode: required, session_reuse: require, cert_file: server.pem, key_file: server.key}
 log:     {format: text}
 backends:
   disk: {type: local, root: %[8]q, fsync: never}
 users_file: users.yaml
-`, host, p.FTP, p.FTPS, p.First, p.First+relayReplicas-1, i, proxied, data)
+`, host, p.FTP, p.FTPS, p.First, p.First+relayReplicas-1, i, proxied, data, trusted)
 		s := startAt(t, t.TempDir(), config, fmt.Sprintf("%s:%d", host, p.FTP), !proxied)
 		all = append(all, observed{s, fmt.Sprintf("http://%s:%d", host, p.FTPS)})
 	}
@@ -341,9 +345,6 @@ func (f *front) pass(from net.Conn, port int) {
 	defer from.Close()
 	n := f.route(port)
 	d := net.Dialer{Timeout: 5 * time.Second}
-	if !f.proxied {
-		d.LocalAddr = &net.TCPAddr{IP: net.IPv4(127, 0, 0, 5)} // where nobody's word is taken from
-	}
 	to, err := d.Dial("tcp", net.JoinHostPort(relayHost(n), strconv.Itoa(port)))
 	if err != nil {
 		return

@@ -101,7 +101,8 @@ type PassiveOptions struct {
 	PerReplica int
 	// Replica is which one this is, from 0.
 	Replica int
-	// Peer is the name or address of another replica.
+	// Peer is the name or address of another replica. Data connections from the addresses that it has now
+	// begin with a header that tells where the client is.
 	Peer func(replica int) string
 }
 

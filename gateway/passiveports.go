@@ -20,6 +20,7 @@ type passivePorts struct {
 	options PassiveOptions
 	proxy   ProxyOptions
 	server  *Server
+	peers   *peers // nil where there are none
 
 	listeners []net.Listener
 	working   sync.WaitGroup
@@ -62,6 +63,7 @@ func listenPassive(s *Server) (*passivePorts, error) {
 		return nil, fmt.Errorf("gateway: %d of the passive ports %d-%d cannot be listened on, the first: %w",
 			taken, p.options.FirstPort, p.options.LastPort, first)
 	}
+	p.peers = newPeers(s.relaying, p.options, s.opts.Log)
 	for i, l := range p.listeners {
 		p.working.Go(func() {
 			p.server.accept(l, func(conn net.Conn) { p.take(conn, p.options.FirstPort+i) })
@@ -83,7 +85,7 @@ func (p *passivePorts) close() {
 
 // take hands a connection to the session that expects it, here or at another replica.
 func (p *passivePorts) take(conn net.Conn, port int) {
-	e, err := p.proxy.endsOf(conn, p.proxy.Data || p.options.Peer != nil)
+	e, err := endsOf(conn, func(a netip.Addr) bool { return p.proxy.Data && p.proxy.trusts(a) || p.peers.has(a) })
 	if err != nil {
 		p.server.opts.Log.Debug("data connection refused", "port", port, "peer", conn.RemoteAddr().String(), "err", err.Error())
 		_ = conn.Close()

@@ -20,7 +20,7 @@ type ProxyOptions struct {
 	// Control and Data say on which connections those in Trusted begin with a header. From there one
 	// without is refused; from elsewhere connections are what they are.
 	Control, Data bool
-	// Trusted are the networks of the load balancers, and of the other replicas.
+	// Trusted are the networks of the load balancers.
 	Trusted []netip.Prefix
 }
 
@@ -37,12 +37,16 @@ type ends struct {
 // relayMark is what a replica puts into the header of what it leads to another one.
 var relayMark = proxyproto.TLV{Type: proxyproto.PP2_TYPE_MIN_CUSTOM, Value: []byte("sluice relay")}
 
-// endsOf finds out where a connection comes from, and reads the header of one that is to have it. It
-// reads nothing beyond.
-func (o ProxyOptions) endsOf(conn net.Conn, wanted bool) (ends, error) {
+// trusts reports whether an address is that of a load balancer.
+func (o ProxyOptions) trusts(a netip.Addr) bool {
+	return slices.ContainsFunc(o.Trusted, func(n netip.Prefix) bool { return n.Contains(a) })
+}
+
+// endsOf finds out where a connection comes from, and reads the header of one that is trusted to have it.
+// It reads nothing beyond.
+func endsOf(conn net.Conn, trusted func(netip.Addr) bool) (ends, error) {
 	e := ends{remote: addrPort(conn.RemoteAddr()), local: addrPort(conn.LocalAddr())}
-	trusted := slices.ContainsFunc(o.Trusted, func(n netip.Prefix) bool { return n.Contains(e.remote.Addr()) })
-	if !wanted || !trusted {
+	if !trusted(e.remote.Addr()) {
 		return e, nil
 	}
 	if err := conn.SetReadDeadline(time.Now().Add(proxyTimeout)); err != nil {

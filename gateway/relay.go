@@ -27,7 +27,7 @@ func (p *passivePorts) relay(conn net.Conn, e ends, owner, port int) {
 	ctx, cancel := context.WithTimeout(context.Background(), relayTimeout)
 	defer cancel()
 	host := p.options.Peer(owner)
-	to, err := new(net.Dialer).DialContext(ctx, "tcp", net.JoinHostPort(host, strconv.Itoa(port)))
+	to, err := p.dialer().DialContext(ctx, "tcp", net.JoinHostPort(host, strconv.Itoa(port)))
 	if err == nil {
 		defer to.Close()
 		err = to.SetWriteDeadline(time.Now().Add(relayTimeout))
@@ -53,6 +53,14 @@ func (p *passivePorts) relay(conn net.Conn, e ends, owner, port int) {
 	both.Go(func() { carry(to, conn) })
 	carry(conn, to)
 	both.Wait()
+}
+
+// dialer dials from where the owner looks this replica up.
+func (p *passivePorts) dialer() *net.Dialer {
+	if ip := net.ParseIP(p.options.ListenHost); ip != nil && !ip.IsUnspecified() {
+		return &net.Dialer{LocalAddr: &net.TCPAddr{IP: ip}}
+	}
+	return &net.Dialer{}
 }
 
 // carry copies until from ends, and ends to in the same way: an end that is none must not look like one.

@@ -30,7 +30,6 @@ func replicas(t *testing.T, change ...func(*gateway.Options)) []*fixture {
 			o.Passive = gateway.PassiveOptions{
 				FirstPort: first, LastPort: first + 5, ListenHost: host(i), PerReplica: 2, Replica: i, Peer: host,
 			}
-			o.Proxy.Trusted = []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")} // where they connect from
 			if i > 0 {
 				o.Backends = all[0].backends
 			}
@@ -88,6 +87,30 @@ func TestRelay(t *testing.T) {
 	}
 }
 
+// Only a replica is believed where a client is; from anywhere else a header is what a stranger says.
+func TestRelayIsNotForged(t *testing.T) {
+	t.Parallel()
+	all := replicas(t)
+	c := all[1].loginFrom(farClient)
+	addr := net.JoinHostPort(host(1), portOf(c.passive()))
+	forged := dialFrom(t, "127.0.0.8", addr)
+	header := proxyproto.HeaderProxyFromAddrs(2, &net.TCPAddr{IP: net.ParseIP(farClient), Port: 4000}, &net.TCPAddr{IP: net.ParseIP(host(1)), Port: 21})
+	if _, err := header.WriteTo(forged); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := forged.Read(make([]byte, 1)); n > 0 || err == nil {
+		t.Error("the data connection was given away")
+	}
+	all[1].put("file", "content") // and is still there for who asked for it
+	conn := dialFrom(t, farClient, addr)
+	c.cmd(150, "RETR file")
+	tc := tls.Client(conn, c.tls)
+	if b, err := io.ReadAll(tc); err != nil || string(b) != "content" {
+		t.Errorf("%q, %v", b, err)
+	}
+	c.want(226)
+}
+
 // What breaks off on one side of a relay breaks off on the other: nothing truncated is published.
 func TestRelayBreaks(t *testing.T) {
 	t.Parallel()
@@ -139,7 +162,6 @@ func TestRelayDisagreement(t *testing.T) {
 			o.Passive = gateway.PassiveOptions{
 				FirstPort: first, LastPort: first + 1, ListenHost: host(i), PerReplica: 1, Replica: 1, Peer: func(int) string { return peer },
 			}
-			o.Proxy.Trusted = []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}
 		})
 	}
 	at(5, host(6)) // both say that they are the second, and that the first is the other one

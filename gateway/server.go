@@ -181,7 +181,7 @@ func (s *Server) pause(d time.Duration) bool {
 // loop; the session itself runs in the library's goroutine.
 func (s *Server) welcome(conn net.Conn, implicit bool) {
 	tune(conn, s.opts.Tuning)
-	e, err := s.opts.Proxy.endsOf(conn, s.opts.Proxy.Control)
+	e, err := endsOf(conn, func(a netip.Addr) bool { return s.opts.Proxy.Control && s.opts.Proxy.trusts(a) })
 	if err != nil {
 		s.opts.Log.Info("connection refused", "peer", conn.RemoteAddr().String(), "err", err.Error())
 		s.opts.Observer.Connection(listenerName(implicit), e.remote.Addr(), ConnectionProxy)

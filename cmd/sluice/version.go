@@ -33,8 +33,15 @@ func versionLine(info *debug.BuildInfo) string {
 	return "sluice " + version(info) + " (" + strings.Join(extra, ", ") + ")"
 }
 
+// release is the version where the build cannot know it: a Dockerfile has no .git. It is set by the linker
+// (-X main.release=).
+var release string
+
 // version is the number alone.
 func version(info *debug.BuildInfo) string {
+	if release != "" {
+		return release
+	}
 	if info == nil || info.Main.Version == "" {
 		return "(devel)"
 	}
