@@ -102,7 +102,7 @@ func (p *peers) find(ctx context.Context, replica int) {
 	if time.Since(k.seen) > peerMemory {
 		k.addresses = nil
 	}
-	if !k.failing && ctx.Err() != context.Canceled { //nolint:errorlint // that of a context is never wrapped
+	if !k.failing && !errors.Is(ctx.Err(), context.Canceled) {
 		p.log.Warn("another replica cannot be looked up", "replica", replica, "name", name, "err", err.Error())
 	}
 	k.failing = true
