@@ -5,14 +5,14 @@ BIN        := $(CURDIR)/bin
 FUZZTIME   ?= 3s
 LONGFUZZ   ?= 10m
 MODULES    := . e2e
-TOOLS      := gcc curl lftp ncftp tnftp wget python3 openssl prometheus haproxy systemd-analyze=systemd
+TOOLS      := gcc curl lftp ncftp tnftp wget python3 openssl prometheus haproxy systemd-analyze=systemd buildah runc debootstrap
 export GOTOOLCHAIN := local
 
 .DEFAULT_GOAL := help
-.PHONY: help build test vet unit lint fmt fuzz fuzz-short e2e cuts bench apt clean
+.PHONY: help build test vet unit lint fmt fuzz fuzz-short e2e e2e-kube e2e-image cuts bench chart-readme apt clean
 
 help: ## this list
-	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 
 build: ## bin/sluice
 	$(GO) build -o $(BIN)/ ./cmd/...
@@ -38,7 +38,16 @@ fuzz-short:
 	e2e/fuzz.sh $(FUZZTIME)
 
 e2e: apt ## the compiled binary and real clients; RUN=name for one script
-	cd e2e && $(GO) test -count=1 -timeout 15m $(if $(RUN),-v -run 'TestScripts/^$(RUN)$$',./...)
+	cd e2e && $(GO) test -count=1 -timeout 40m $(if $(RUN),-v -run 'TestScripts/^$(RUN)$$',./...)
+
+e2e-kube: apt ## the chart alone: its templates, and a real Kubernetes API server
+	cd e2e && $(GO) test -count=1 -timeout 40m -v ./chart
+
+e2e-image: apt ## the image alone: built by buildah, run by runc
+	cd e2e && $(GO) test -count=1 -timeout 40m -v ./image
+
+chart-readme: ## the chart's README.md, from its values.yaml
+	cd e2e/kubetools && $(GO) tool helm-docs --chart-search-root=$(CURDIR)/charts --template-files=README.md.gotmpl
 
 cuts: ## a thousand uploads cut at random points
 	cd e2e && $(GO) test -count=1 -timeout 30m -v -run TestCuts .

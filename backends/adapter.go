@@ -124,6 +124,8 @@ type Capabilities struct {
 	Metadata bool
 	// Resume: Put can keep what arrived of an upload that breaks off, for any process to continue.
 	Resume bool
+	// KeepAtLeast is how many bytes there have to be of an upload for Put to keep it.
+	KeepAtLeast int64
 	// Space: Available has an answer.
 	Space bool
 }

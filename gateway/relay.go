@@ -63,9 +63,21 @@ func (p *passivePorts) dialer() *net.Dialer {
 	return &net.Dialer{}
 }
 
+// spliceFrom is how much of a direction the process copies by itself before the kernel does it (splice): one that
+// has nothing but the goodbyes and handshakes of TLS then needs no pipe. A user who is not root can have 64 of full
+// size (fs.pipe-user-pages-soft in proc_sys_fs(5)), and more make splicing dearer than copying.
+const spliceFrom = 256 << 10
+
+var relayBuffers = sync.Pool{New: func() any { b := make([]byte, 32<<10); return &b }}
+
 // carry copies until from ends, and ends to in the same way: an end that is none must not look like one.
 func carry(to, from net.Conn) {
-	_, err := io.Copy(to, from)
+	buf, _ := relayBuffers.Get().(*[]byte)
+	n, err := io.CopyBuffer(struct{ io.Writer }{to}, struct{ io.Reader }{io.LimitReader(from, spliceFrom)}, *buf)
+	relayBuffers.Put(buf)
+	if err == nil && n == spliceFrom {
+		_, err = io.Copy(to, from)
+	}
 	if err != nil {
 		if tcp, ok := to.(*net.TCPConn); ok {
 			_ = tcp.SetLinger(0)

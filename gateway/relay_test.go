@@ -66,7 +66,7 @@ func dialFrom(t *testing.T, from, addr string) net.Conn {
 func TestRelay(t *testing.T) {
 	t.Parallel()
 	all := replicas(t)
-	all[0].put("file", strings.Repeat("content", 10_000))
+	all[0].put("file", strings.Repeat("content", 100_000))
 	for via := range all {
 		var config *tls.Config
 		c := all[1].loginFrom(farClient, func(cfg *tls.Config) { config = cfg })
@@ -77,7 +77,7 @@ func TestRelay(t *testing.T) {
 			t.Fatalf("via %d: %v", via, err)
 		}
 		b, err := io.ReadAll(tc)
-		if err != nil || string(b) != strings.Repeat("content", 10_000) {
+		if err != nil || string(b) != strings.Repeat("content", 100_000) {
 			t.Errorf("via %d: %d bytes, %v", via, len(b), err)
 		}
 		if !tc.ConnectionState().DidResume {

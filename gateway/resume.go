@@ -95,6 +95,12 @@ func keptText(n int64) string {
 	return fmt.Sprintf("; %d bytes are kept: go on with REST %d and STOR, or with APPE", n, n)
 }
 
+// canBeKept reports whether an upload loses nothing when it is broken off now.
+func (t *transfer) canBeKept() bool {
+	from := t.keptFrom.Load()
+	return from > 0 && t.moved.Load() >= from
+}
+
 // parkAfter ends uploads that can be gone on with when half of the time of ctx is over, so that there
 // is time to keep them; it returns when ctx ends or done is closed.
 func parkAfter(ctx context.Context, done <-chan struct{}, sessions []*Session) {
@@ -112,7 +118,7 @@ func parkAfter(ctx context.Context, done <-chan struct{}, sessions []*Session) {
 	case <-t.C:
 	}
 	for _, s := range sessions {
-		if f := s.control.transferInFlight(); f != nil && f.resumable.Load() {
+		if f := s.control.transferInFlight(); f != nil && f.canBeKept() {
 			f.cancel(errShutdown)
 		}
 	}

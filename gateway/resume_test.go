@@ -295,3 +295,29 @@ func TestStoreThatKeepsNothing(t *testing.T) {
 		t.Error("the operator is warned of what is no fault")
 	}
 }
+
+// At half of the grace uploads end that lose nothing by it; one that is too small to be kept goes on to the end.
+func TestShutdownCutsOnlyWhatIsKept(t *testing.T) {
+	t.Parallel()
+	f := startKeeping(t, plainly)
+	small, large := f.loginAs("ann"), f.loginAs("ann")
+	toSmall, toLarge := small.open("STOR small"), large.open("STOR large")
+	for conn, content := range map[io.Writer]string{toSmall: "small", toLarge: "large enough to be kept"} {
+		if _, err := io.WriteString(conn, content); err != nil {
+			t.Fatal(err)
+		}
+	}
+	done := make(chan error, 1)
+	go func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 4*time.Second)
+		defer cancel()
+		done <- f.server.Shutdown(ctx)
+	}()
+	large.want(426) // it is half time
+	finish(t, toSmall)
+	small.want(226)
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	equal(t, "small", f.read("small"), "small")
+}

@@ -51,8 +51,8 @@ type transfer struct {
 	// lastByte is when an upload had come whole, durable when it was published.
 	lastByte, durable time.Time
 
-	resumable atomic.Bool  // an upload that is kept when it breaks off
-	kept      atomic.Int64 // so many bytes of it are
+	keptFrom atomic.Int64 // an upload of which so much has moved is kept when it breaks off; 0 is never
+	kept     atomic.Int64 // so many bytes of it are
 }
 
 // begin makes the command in flight a transfer of what is at p, and gives the library a command

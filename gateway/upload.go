@@ -154,7 +154,9 @@ func (u *upload) ReadFrom(conn io.Reader) (n int64, err error) {
 	src := &source{transfer: u.transfer, r: u.wrapRead(&incoming{conn: c}), base: u.options.Offset, grow: u.grow}
 	u.shape(limits.Up)
 	u.hashes(u.options.Offset)
-	u.resumable.Store(u.options.Resumable)
+	if u.options.Resumable {
+		u.keptFrom.Store(max(1, u.adapter.Capabilities().KeepAtLeast-u.options.Offset))
+	}
 	obj, err := u.adapter.Put(u.ctx, u.key, src, u.options)
 	u.durable = time.Now()
 	u.settle(obj, err)

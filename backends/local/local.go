@@ -116,7 +116,7 @@ func (a *Adapter) Cleaned() int { return a.cleaned }
 // Capabilities implements backends.CloudStorageAdapter. Listings are not ordered: to sort a folder
 // of a million entries is to hold a million entries.
 func (a *Adapter) Capabilities() backends.Capabilities {
-	return backends.Capabilities{Offset: true, IfAbsent: true, ModTime: true, Space: true, Resume: a.resumes}
+	return backends.Capabilities{Offset: true, IfAbsent: true, ModTime: true, Space: true, Resume: a.resumes, KeepAtLeast: a.keepAtLeast}
 }
 
 // Close implements backends.CloudStorageAdapter.

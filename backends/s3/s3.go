@@ -185,7 +185,7 @@ func (a *Adapter) Capabilities() backends.Capabilities {
 	return backends.Capabilities{
 		Ordered: true, Flat: true, ModTime: true, Metadata: true,
 		IfAbsent: a.Profile.IfAbsent(), Offset: a.Profile.IfAbsent() && a.Profile.PartCopy,
-		Resume: a.Profile.IfAbsent() && !a.NoResume,
+		Resume: a.Profile.IfAbsent() && !a.NoResume, KeepAtLeast: a.KeepAtLeast,
 	}
 }
 

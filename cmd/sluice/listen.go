@@ -54,7 +54,7 @@ func openKey(ctx context.Context, name, addr string, from sockets) ([]net.Listen
 		sockets{name: given}.close()
 		return nil, hint{
 			error: fmt.Errorf("%s: off, but systemd hands over a socket for it", key),
-			todo:  "give " + key + " any address, in whose place the socket comes, or disable the socket's unit",
+			todo:  "give " + key + " any address, in whose place the socket comes, or mask the socket's unit: systemctl mask --now sluice-" + name + ".socket",
 		}
 	case addr == "" || len(given) > 0:
 		return given, nil

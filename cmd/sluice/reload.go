@@ -82,8 +82,8 @@ type reloader struct {
 	refresh func()
 	// tell is told how each reading went; nil is nobody.
 	tell func(what string, err error)
-	// done is called when all sources have been read because of forced; nil is nobody.
-	done func()
+	// done is told when all sources have been read because of forced, and which failed; nil is nobody.
+	done func(failed ...string)
 }
 
 // watch reads sources again when their files change, and all of them for each value from forced,
@@ -155,7 +155,7 @@ func (r *reloader) loop(ctx context.Context, events <-chan fsnotify.Event, errs 
 		case <-forced:
 			r.reload(true)
 			if r.done != nil {
-				r.done()
+				r.done(r.failures()...)
 			}
 		}
 	}
@@ -185,6 +185,17 @@ func (r *reloader) reload(all bool) {
 		s.report(r.log.With("what", s.name))
 		r.refreshed()
 	}
+}
+
+// failures are the names of what could not be read the last time.
+func (r *reloader) failures() []string {
+	var names []string
+	for _, s := range r.sources {
+		if s.failed != "" {
+			names = append(names, s.name)
+		}
+	}
+	return names
 }
 
 func (r *reloader) refreshed() {

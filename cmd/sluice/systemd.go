@@ -46,8 +46,14 @@ func (s *supervisor) tell(state string) {
 	}
 }
 
-// ready says that sessions are taken in: the end of the start, and of a reload.
-func (s *supervisor) ready() { s.tell(daemon.SdNotifyReady + "\nSTATUS=Serving") }
+// ready says that sessions are taken in: the end of the start, and of a reload, with what could not be read.
+func (s *supervisor) ready(failed ...string) {
+	status := "Serving"
+	if len(failed) > 0 {
+		status += "; not reloaded, see the log: " + strings.Join(failed, ", ")
+	}
+	s.tell(daemon.SdNotifyReady + "\nSTATUS=" + status)
+}
 
 // reloading says that files are being read again.
 func (s *supervisor) reloading() {

@@ -24,15 +24,23 @@ import (
 // manager is systemd as far as it listens.
 type manager struct {
 	mu   sync.Mutex
-	told []string
+	told []string // the first lines
+	last string   // the last line
 	fail error
 }
 
 func (m *manager) hear(state string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.told = append(m.told, strings.Split(state, "\n")[0])
+	lines := strings.Split(state, "\n")
+	m.told, m.last = append(m.told, lines[0]), lines[len(lines)-1]
 	return m.fail
+}
+
+func (m *manager) status() string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.last
 }
 
 func (m *manager) heard() []string {
@@ -42,7 +50,7 @@ func (m *manager) heard() []string {
 }
 
 // supervised runs an app that m supervises, until script has come to its end.
-func supervised(t *testing.T, m *manager, every time.Duration, script func(s *fakeServer, send func(os.Signal))) (log string) {
+func supervised(t *testing.T, m *manager, every time.Duration, script func(s *fakeServer, send func(os.Signal)), sources ...*source) (log string) {
 	t.Helper()
 	memory, err := pages.New(pages.MinBudget)
 	if err != nil {
@@ -53,7 +61,7 @@ func supervised(t *testing.T, m *manager, every time.Duration, script func(s *fa
 		logger := slog.New(slog.NewTextHandler(&buf, nil))
 		s := &fakeServer{down: make(chan struct{}), busy: make(chan struct{})}
 		a := &app{
-			log: logger, resources: &resources{memory: memory}, server: s,
+			log: logger, resources: &resources{memory: memory, sources: sources}, server: s,
 			listeners: []listener{{fakeListener{}, false}},
 			recounter: newRecounter(s, func() []*auth.User { return nil }, 0, logger),
 			health:    newHealth(nil, logger),
@@ -75,14 +83,19 @@ func supervised(t *testing.T, m *manager, every time.Duration, script func(s *fa
 
 func TestSystemdIsTold(t *testing.T) {
 	m := &manager{}
+	users := newSource("users file")
+	users.reload = func() error { return errors.New("no users") }
 	supervised(t, m, 0, func(s *fakeServer, send func(os.Signal)) {
 		if got := m.heard(); !slices.Equal(got, []string{"READY=1"}) {
 			t.Errorf("after the start: %q", got)
 		}
 		send(syscall.SIGHUP)
+		if got := m.status(); got != "STATUS=Serving; not reloaded, see the log: users file" {
+			t.Errorf("after a reload that failed: %q", got)
+		}
 		close(s.busy)
 		send(syscall.SIGTERM)
-	})
+	}, users)
 	want := []string{"READY=1", "RELOADING=1", "READY=1", "STOPPING=1"}
 	if diff := cmp.Diff(want, m.heard()); diff != "" {
 		t.Error(diff)

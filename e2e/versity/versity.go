@@ -14,8 +14,16 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
+
+	"github.com/sluice-ftp/sluice/e2e/harness"
 )
+
+// binary is the path of versitygw, built on the first call.
+var binary = sync.OnceValues(func() (string, error) {
+	return harness.Tool(context.Background(), "versitygw", "versitygw")
+})
 
 // Store is where a running server is and who may use it.
 type Store struct {
@@ -73,7 +81,7 @@ func Open(dir string, o Options) (s Store, stop func() error, err error) {
 
 // Missing reports that a server cannot be had here, and need not.
 func Missing(err error) bool {
-	return errors.Is(err, errUnavailable) && os.Getenv("E2E_REQUIRE") != "1"
+	return errors.Is(err, harness.ErrUnavailable) && os.Getenv("E2E_REQUIRE") != "1"
 }
 
 func open(dir string, o Options) (Store, *process, error) {
