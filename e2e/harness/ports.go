@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"sync"
 	"sync/atomic"
 )
 
@@ -26,18 +27,31 @@ const (
 
 var nextBlock atomic.Int64
 
-// FreePorts finds a block of ports that nobody listens on; no two calls in a process share one.
+// FreePorts finds a block of ports that nobody listens on; no two calls share one, nor do test processes
+// that run at once.
 func FreePorts() (Ports, error) {
 	for {
 		base := firstBlock + int(nextBlock.Add(1)-1)*blockSize
 		if base+blockSize > lastBlock {
 			return Ports{}, errors.New("harness: no free block of ports")
 		}
-		if blockFree(base) {
+		if reserve(base) && blockFree(base) {
 			return Ports{FTP: base, FTPS: base + 1, First: base + 2, Last: base + blockSize - 1}, nil
 		}
 	}
 }
+
+// reserve holds a block for as long as this process lives, by a name that the system has once (unix(7),
+// "abstract").
+func reserve(base int) bool {
+	l, err := new(net.ListenConfig).Listen(context.Background(), "unix", fmt.Sprintf("@sluice-e2e-%d", base))
+	if err == nil {
+		reserved.Store(base, l) // or it would be closed when it is collected
+	}
+	return err == nil
+}
+
+var reserved sync.Map
 
 func blockFree(base int) bool {
 	for p := base; p < base+blockSize; p++ {
