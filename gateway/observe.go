@@ -158,11 +158,13 @@ const (
 	DataError    DataResult = "error"
 	DataStranger DataResult = "stranger" // someone else came, and was turned away
 	DataNoPort   DataResult = "no_port"  // the passive range is used up
+	// DataProxyError is one from a balancer or a replica without a PROXY header, or with a broken one.
+	DataProxyError DataResult = "proxy_error"
 )
 
 // DataResults are all.
 func DataResults() []DataResult {
-	return []DataResult{DataOK, DataTimeout, DataError, DataStranger, DataNoPort}
+	return []DataResult{DataOK, DataTimeout, DataError, DataStranger, DataNoPort, DataProxyError}
 }
 
 // RelayResult is what became of a connection that another replica expects.

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	ftpserver "github.com/fclairamb/ftpserverlib"
@@ -20,7 +21,8 @@ type passivePorts struct {
 	options PassiveOptions
 	proxy   ProxyOptions
 	server  *Server
-	peers   *peers // nil where there are none
+	peers   *peers       // nil where there are none
+	warned  atomic.Int64 // when loudness was a warning last, in seconds
 
 	listeners []net.Listener
 	working   sync.WaitGroup
@@ -87,7 +89,8 @@ func (p *passivePorts) close() {
 func (p *passivePorts) take(conn net.Conn, port int) {
 	e, err := endsOf(conn, func(a netip.Addr) bool { return p.proxy.Data && p.proxy.trusts(a) || p.peers.has(a) })
 	if err != nil {
-		p.server.opts.Log.Debug("data connection refused", "port", port, "peer", conn.RemoteAddr().String(), "err", err.Error())
+		p.server.opts.Observer.DataConnection(DataPassive, DataProxyError)
+		p.server.opts.Log.Log(context.Background(), p.loudness(), "data connection refused", "port", port, "peer", conn.RemoteAddr().String(), "err", err.Error())
 		_ = conn.Close()
 		return
 	}

@@ -123,3 +123,13 @@ func (p *peers) has(a netip.Addr) bool {
 	}
 	return false
 }
+
+// address is where a replica is; "" if it is not known.
+func (p *peers) address(replica int) string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if known := p.known[replica].addresses; len(known) > 0 {
+		return known[0].String()
+	}
+	return ""
+}

@@ -77,6 +77,9 @@ func TestPeers(t *testing.T) {
 		n.failWith(errors.New("the resolver is down"))
 		later(peerMemory / 2)
 		want("nobody answers", "10.0.0.12")
+		if at := p.address(1); at != "10.0.0.12" {
+			t.Errorf("the replica is looked for at %q", at)
+		}
 		later(peerMemory)
 		want("nobody answers for long")
 		n.failWith(nil)

@@ -281,3 +281,24 @@ func TestManyAtOnePort(t *testing.T) {
 	}
 	clients.Wait()
 }
+
+// Who is not expected is let go by the relay as soon as the owner has, though he stays; a shutdown waits for nobody
+// like him.
+func TestRelayLetsGo(t *testing.T) {
+	t.Parallel()
+	all := replicas(t)
+	port := portOf(all[2].loginFrom(farClient).passive())
+	for range 20 {
+		conn := dialFrom(t, "127.0.0.8", net.JoinHostPort(host(0), port))
+		if n, err := conn.Read(make([]byte, 1)); n > 0 || err == nil {
+			t.Fatal("somebody answers")
+		}
+		// and it stays open on this side
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	began := time.Now()
+	if err := all[0].server.Shutdown(ctx); err != nil {
+		t.Errorf("strangers hold the shutdown up: %v, after %v", err, time.Since(began))
+	}
+}

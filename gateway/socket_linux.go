@@ -3,7 +3,26 @@ package gateway
 import (
 	"net"
 	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
 )
+
+// userTimeout ends a connection whose other side takes nothing for so long, though it lives: its window is closed
+// (TCP_USER_TIMEOUT in tcp(7)).
+func userTimeout(conn net.Conn, d time.Duration) {
+	tcp, ok := conn.(*net.TCPConn)
+	if !ok {
+		return
+	}
+	raw, err := tcp.SyscallConn()
+	if err != nil {
+		return
+	}
+	_ = raw.Control(func(fd uintptr) {
+		_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(d.Milliseconds()))
+	})
+}
 
 // quickAck has the next segments acknowledged at once. Clients that leave Nagle's algorithm on send
 // nothing more until a small segment is acknowledged: GnuTLS between the last two messages of a

@@ -2,6 +2,11 @@
 
 package gateway
 
-import "net"
+import (
+	"net"
+	"time"
+)
 
 func quickAck(*net.TCPConn) {}
+
+func userTimeout(net.Conn, time.Duration) {}
