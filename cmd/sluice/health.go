@@ -119,14 +119,24 @@ func (h *health) note(ctx context.Context, name string, err error) {
 	}
 }
 
-// faults are why no sessions should be sent here, in words that may be told to anyone.
-func (h *health) faults() []string {
+// faults are why no sessions should be sent here, in words that may be told to anyone. One store that does not
+// answer is a fault, or, with anyStore, only all of them: then those that answer are served.
+func (h *health) faults(anyStore bool) []string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	var all []string
-	if !h.serving {
-		all = append(all, "not serving")
+	all := h.storeFaults()
+	if anyStore && len(all) < len(h.stores) {
+		all = nil
 	}
+	if !h.serving {
+		all = append([]string{"not serving"}, all...)
+	}
+	return all
+}
+
+// storeFaults is called with mu held.
+func (h *health) storeFaults() []string {
+	var all []string
 	for _, name := range slices.Sorted(maps.Keys(h.stores)) {
 		switch {
 		case !h.asked[name]:
@@ -139,8 +149,8 @@ func (h *health) faults() []string {
 }
 
 // ServeHTTP implements http.Handler.
-func (h *health) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
-	if faults := h.faults(); len(faults) > 0 {
+func (h *health) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if faults := h.faults(r.URL.Query().Get("stores") == "any"); len(faults) > 0 {
 		http.Error(w, strings.Join(faults, "\n"), http.StatusServiceUnavailable)
 		return
 	}

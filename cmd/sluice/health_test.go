@@ -52,6 +52,9 @@ func TestReady(t *testing.T) {
 				t.Errorf("%s: %d %q, want %d %q", when, got, body, code, text)
 			}
 		}
+		if code, body := ask(h, "/readyz?stores=any"); code != 503 || !strings.Contains(body, "disk: not asked yet") {
+			t.Errorf("before all: %d %q", code, body)
+		}
 		want("before all", 503, "not serving\nbackend disk: not asked yet\nbackend lake: not asked yet\n")
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
@@ -65,6 +68,9 @@ func TestReady(t *testing.T) {
 		})
 		<-time.After(healthInterval)
 		want("a store that refuses", 503, "backend lake: "+backends.Misconfigured.String()+"\n")
+		if code, body := ask(h, "/readyz?stores=any"); code != 200 || body != "ready\n" {
+			t.Errorf("with one store of two: %d %q", code, body)
+		}
 		lake.SetHook(func(ctx context.Context, _, _ string) error { // a file server that hangs, whatever ctx says
 			<-t.Context().Done()
 			return ctx.Err()
@@ -75,6 +81,9 @@ func TestReady(t *testing.T) {
 			t.Errorf("told %v", told)
 		}
 		h.serve(false)
+		if code, body := ask(h, "/readyz?stores=any"); code != 503 || body != "not serving\n" {
+			t.Errorf("at the end, with one store of two: %d %q", code, body)
+		}
 		if _, body := ask(h, "/readyz"); !strings.HasPrefix(body, "not serving\n") {
 			t.Errorf("at the end: %q", body)
 		}

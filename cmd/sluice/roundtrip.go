@@ -16,8 +16,10 @@ import (
 )
 
 const (
-	// roundTripTimeout is how long login, upload, download and removal may take together.
+	// roundTripTimeout is how long login, upload and download may take together, and removalTimeout what comes
+	// after them.
 	roundTripTimeout = time.Minute
+	removalTimeout   = 10 * time.Second
 	// roundTripSize makes the store take a real file and no balancer buffer all of it.
 	roundTripSize = 1 << 20
 )
@@ -49,6 +51,7 @@ func (r roundTrip) run(ctx context.Context) (err error) {
 	_, _ = rand.Read(content) // which never fails
 	name := path.Join(r.folder, "sluice-healthcheck-"+rand.Text()[:8]+".tmp")
 	if err := conn.Stor(name, bytes.NewReader(content)); err != nil {
+		_ = conn.Delete(name) // it may be there all the same: the answer was late, or lost
 		return fmt.Errorf("upload of %s: %w", name, err)
 	}
 	err = r.compare(conn, name, content)
@@ -74,7 +77,7 @@ func (r roundTrip) compare(conn *ftp.ServerConn, name string, want []byte) error
 }
 
 // connect dials the control connection. The library gives its connections no deadline, so they get that of
-// ctx here, and data connections their TLS: with the cache of r.tls they resume the session.
+// ctx here, the control connection a little more, and data connections their TLS: with the cache of r.tls they resume the session.
 func (r roundTrip) connect(ctx context.Context) (*ftp.ServerConn, error) {
 	control := true
 	dial := func(network, addr string) (net.Conn, error) {
@@ -83,6 +86,9 @@ func (r roundTrip) connect(ctx context.Context) (*ftp.ServerConn, error) {
 			return nil, err
 		}
 		deadline, _ := ctx.Deadline()
+		if control {
+			deadline = deadline.Add(removalTimeout)
+		}
 		if err := conn.SetDeadline(deadline); err != nil {
 			return nil, errors.Join(err, conn.Close())
 		}

@@ -3,14 +3,20 @@ package chart
 
 import (
 	"context"
+	"crypto"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
+	"math/big"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/goccy/go-yaml"
 
@@ -95,6 +101,7 @@ func TestRefusals(t *testing.T) {
 		"replicaCont=3":                   "additional properties 'replicaCont' not allowed",
 		"ftp.passive.portPerReplica=3":    "at '/ftp/passive': additional properties 'portPerReplica' not allowed",
 		"ftp.passive.exposure=perPod":     "at '/ftp/passive/exposure': value must be one of 'shared', 'hostPort'",
+		"config.tls.mode=false":           "at '/config/tls/mode': got boolean, want string",
 		"replicaCount=two":                "at '/replicaCount': got string, want integer",
 		"service.port=0":                  "at '/service/port': minimum: got 0, want 1",
 		"image.digest=sha256:12":          "at '/image/digest': 'sha256:12' does not match pattern",
@@ -102,6 +109,7 @@ func TestRefusals(t *testing.T) {
 		"persistence.enabled=true":        "persistence.accessModes: several replicas need ReadWriteMany",
 		"config.passive.ports=1-2":        "config.passive: the chart sets it; use ftp.passive",
 		"ftp.passive.portsPerReplica=900": "",
+		"image.registry=":                 "image.registry: missing; name the registry",
 		"enabled=true":                    "", // a parent chart's condition
 	} {
 		args := []string{"template", "x", chart, "--values", filepath.Join(chart, "ci/default-values.yaml")}
@@ -123,13 +131,7 @@ type object struct {
 	Kind       string
 	Metadata   struct{ Name string }
 	StringData map[string]string `yaml:"stringData"`
-	Spec       struct {
-		Replicas int
-		Template struct {
-			Metadata map[string]any
-			Spec     map[string]any
-		}
-	}
+	Spec       map[string]any
 }
 
 // render returns what the chart makes of values.
@@ -199,8 +201,12 @@ func place(t *testing.T, root, certs, hash, text string) {
 	// A bucket would be asked for, which no test may.
 	text = stores.ReplaceAllString(text, "backends:\n  $1: {type: local, root: ./data}\n")
 	text = strings.ReplaceAll(text, " /etc/sluice/", " "+root+"/etc/sluice/")
+	revoked, err := revocations(certs)
+	if err != nil {
+		t.Fatal(err)
+	}
 	users := fmt.Sprintf("users:\n  - name: acme\n    password_hash: %q\n    mounts:\n      - {path: /, backend: %s, permissions: [list]}\n", hash, backend[1])
-	err := os.MkdirAll(root, 0o700)
+	err = os.MkdirAll(root, 0o700)
 	for _, folder := range []string{"data", "etc/sluice/tls", "etc/sluice/users", "etc/sluice/client-ca"} {
 		err = errors.Join(err, os.MkdirAll(filepath.Join(root, folder), 0o700))
 	}
@@ -209,10 +215,57 @@ func place(t *testing.T, root, certs, hash, text string) {
 		err = errors.Join(err, readErr, os.WriteFile(filepath.Join(root, "etc/sluice", to), content, 0o600))
 	}
 	err = errors.Join(err,
+		os.WriteFile(filepath.Join(root, "etc/sluice/client-ca/ca.crl"), revoked, 0o600),
 		os.WriteFile(filepath.Join(root, "sluice.yaml"), []byte(text), 0o600),
 		os.WriteFile(filepath.Join(root, "etc/sluice/users/users.yaml"), []byte(users), 0o600),
 	)
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// revocations is an empty list of those that the test's authority has taken back.
+func revocations(certs string) ([]byte, error) {
+	pair, err := tls.LoadX509KeyPair(filepath.Join(certs, "ca.pem"), filepath.Join(certs, "ca.key"))
+	if err != nil {
+		return nil, err
+	}
+	key, ok := pair.PrivateKey.(crypto.Signer)
+	if !ok {
+		return nil, fmt.Errorf("a key of type %T", pair.PrivateKey)
+	}
+	list := &x509.RevocationList{Number: big.NewInt(1), ThisUpdate: time.Now().Add(-time.Minute), NextUpdate: time.Now().Add(time.Hour)}
+	return x509.CreateRevocationList(rand.Reader, list, pair.Leaf, key)
+}
+
+// What helm test runs is understood by the gateway's own image: it gets as far as connecting.
+func TestTheTest(t *testing.T) {
+	dir := t.TempDir()
+	bin, err := harness.Build(t.Context(), "../..", dir, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	certs := filepath.Join(dir, "certs")
+	err = errors.Join(os.Mkdir(certs, 0o700), harness.Certificates(certs), os.WriteFile(filepath.Join(dir, "password"), []byte("secret"), 0o600))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, values := range examples(t) {
+		for _, o := range render(t, "--values", values) {
+			if o.Kind != "Pod" {
+				continue
+			}
+			containers, _ := o.Spec["containers"].([]any)
+			container, _ := containers[0].(map[string]any)
+			var args []string
+			for _, a := range container["args"].([]any) {
+				arg := regexp.MustCompile(`^--addr=.*`).ReplaceAllString(fmt.Sprint(a), "--addr=127.0.0.1:1")
+				arg = strings.ReplaceAll(arg, "/etc/sluice-test/", dir+"/")
+				args = append(args, strings.ReplaceAll(arg, "/etc/sluice-ca/ca.crt", filepath.Join(certs, "ca.pem")))
+			}
+			if out, err := run(t, dir, bin, args...); err == nil || !strings.Contains(out, "connection refused") {
+				t.Errorf("%s: %q: %v\n%s", name, args, err, out)
+			}
+		}
 	}
 }

@@ -57,14 +57,14 @@ annotations: {{- toYaml . | nindent 2 }}
 {{- if $i.digest }}@{{ $i.digest }}{{ else }}:{{ default .Chart.AppVersion $i.tag }}{{ end }}
 {{- end }}
 
-{{/* The most replicas there can be. Ports are for so many, whatever the count is now. */}}
-{{- define "sluice.maxReplicas" -}}
-{{- if .Values.autoscaling.enabled }}{{ .Values.autoscaling.maxReplicas }}{{ else }}{{ max 1 (int .Values.replicaCount) }}{{ end }}
+{{/* The most replicas now. */}}
+{{- define "sluice.mostNow" -}}
+{{- if .Values.autoscaling.enabled }}{{ .Values.autoscaling.maxReplicas }}{{ else }}{{ .Values.replicaCount }}{{ end }}
 {{- end }}
 
 {{- define "sluice.passivePorts" -}}
 {{- if eq .Values.ftp.passive.exposure "hostPort" }}{{ .Values.ftp.passive.portsPerReplica }}
-{{- else }}{{ mul .Values.ftp.passive.portsPerReplica (include "sluice.maxReplicas" .) }}{{ end }}
+{{- else }}{{ mul .Values.ftp.passive.portsPerReplica .Values.ftp.passive.maxReplicas }}{{ end }}
 {{- end }}
 
 {{- define "sluice.lastPort" -}}
@@ -73,7 +73,7 @@ annotations: {{- toYaml . | nindent 2 }}
 
 {{/* Several replicas share the range, and lead connections to each other. */}}
 {{- define "sluice.shared" -}}
-{{- if and (eq .Values.ftp.passive.exposure "shared") (gt (int (include "sluice.maxReplicas" .)) 1) }}true{{ end }}
+{{- if and (eq .Values.ftp.passive.exposure "shared") (gt (int .Values.ftp.passive.maxReplicas) 1) }}true{{ end }}
 {{- end }}
 
 {{- define "sluice.tlsSecret" -}}
@@ -88,6 +88,12 @@ annotations: {{- toYaml . | nindent 2 }}
 {{ default (printf "%s-config" (include "sluice.fullname" .)) .Values.existingConfigSecret }}
 {{- end }}
 
+{{- define "sluice.imagePullSecrets" -}}
+{{- with concat .Values.global.imagePullSecrets .Values.imagePullSecrets }}
+imagePullSecrets: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
 {{/* What the chart knows of the configuration; config comes on top. */}}
 {{- define "sluice.config" -}}
 {{- $ftp := .Values.ftp }}
@@ -96,7 +102,7 @@ annotations: {{- toYaml . | nindent 2 }}
 {{- if $ftp.implicitTLS.enabled }}{{ $_ := set $listen "ftps" (printf ":%v" $ftp.implicitTLS.port) }}{{ end }}
 {{- $passive := dict "ports" (printf "%v-%s" $ftp.passive.startPort (include "sluice.lastPort" .)) }}
 {{- if include "sluice.shared" . }}
-{{- $passive = merge $passive (dict "per_replica" $ftp.passive.portsPerReplica "replica" "${POD_NAME}" "peers" (printf "%s-{replica}.%s-peers" $name $name)) }}
+{{- $passive = merge $passive (dict "per_replica" $ftp.passive.portsPerReplica "replica" "${POD_NAME}" "peers" (printf "%s-{replica}.%s-peers.%s.svc.%s." $name $name (include "sluice.namespace" .) .Values.clusterDomain)) }}
 {{- end }}
 {{- if $ftp.passive.publicHost }}
 {{- $_ := set $passive "public_host" $ftp.passive.publicHost }}
@@ -120,6 +126,7 @@ annotations: {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- if .Values.tls.clientCA.existingSecret }}
 {{- $_ := set (get (merge $base (dict "tls" (dict))) "tls") "client_ca_file" "/etc/sluice/client-ca/ca.crt" }}
+{{- if .Values.tls.clientCA.crl }}{{ $_ := set $base.tls "client_crl_file" "/etc/sluice/client-ca/ca.crl" }}{{ end }}
 {{- end }}
 {{- toYaml (mergeOverwrite $base (deepCopy .Values.config)) }}
 {{- end }}
