@@ -112,7 +112,7 @@ func template(name string, serial int64) *x509.Certificate {
 
 // signs makes c an authority, for servers and clients.
 func signs(c *x509.Certificate) {
-	c.IsCA, c.BasicConstraintsValid, c.KeyUsage, c.ExtKeyUsage = true, true, x509.KeyUsageCertSign, nil
+	c.IsCA, c.BasicConstraintsValid, c.KeyUsage, c.ExtKeyUsage = true, true, x509.KeyUsageCertSign|x509.KeyUsageCRLSign, nil
 }
 
 func issue(dir, name string, cert, parent *x509.Certificate, key crypto.Signer, parentKey crypto.Signer) error {
