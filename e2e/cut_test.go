@@ -151,12 +151,11 @@ func startAt(t *testing.T, dir, config, addr string, greets bool) cutServer {
 	})
 }
 
-// prepareDir puts into dir what a gateway with config needs.
+// prepareDir puts into dir what a gateway with config needs, and leaves alone what is there.
 func prepareDir(t *testing.T, dir, config string) {
 	t.Helper()
 	err := errors.Join(
-		os.WriteFile(filepath.Join(dir, "sluice.yaml"), []byte(config), 0o600),
-		writeMissing(dir, map[string]string{"users.yaml": defaults["users.yaml"]}),
+		writeMissing(dir, map[string]string{"sluice.yaml": config, "users.yaml": defaults["users.yaml"]}),
 		expandFiles(dir, map[string]string{"HASH": shared.hash}),
 		os.MkdirAll(filepath.Join(dir, "data"), 0o700),
 	)

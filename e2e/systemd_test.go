@@ -100,11 +100,11 @@ func upload(t *testing.T, addr, name string) {
 
 // A socket that the configuration has no use for is refused at the start, by name.
 func TestSocketOfNoUse(t *testing.T) {
-	dir := t.TempDir()
 	for name, want := range map[string]string{
 		"sluice.socket": `the socket "sluice.socket" of systemd is for nothing here`,
 		"ftps":          "listen.ftps: off, but systemd hands over a socket for it",
 	} {
+		dir := t.TempDir()
 		held, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			t.Fatal(err)

@@ -29,7 +29,11 @@ func (c *cluster) others(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir, err := harness.Go(t.Context(), modules, time.Minute, "list", "-m", "-f", "{{.Dir}}", "github.com/cert-manager/cert-manager")
+	const certManager = "github.com/cert-manager/cert-manager"
+	if _, err := harness.Go(t.Context(), modules, 5*time.Minute, "mod", "download", certManager); err != nil {
+		t.Fatal(err)
+	}
+	dir, err := harness.Go(t.Context(), modules, time.Minute, "list", "-m", "-f", "{{.Dir}}", certManager)
 	if err != nil {
 		t.Fatal(err)
 	}
