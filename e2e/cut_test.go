@@ -181,7 +181,7 @@ func startWith(t *testing.T, dir, config string, o harness.Options) cutServer {
 			t.Error(err)
 		}
 		if text, err := os.ReadFile(o.Log); err == nil && t.Failed() {
-			t.Log(tail(string(text), 40))
+			t.Log(harness.Tail(string(text), 40))
 		}
 	})
 	return cutServer{server, dir, o.Addr, o}

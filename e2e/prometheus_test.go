@@ -128,20 +128,10 @@ scrape_configs:
 		t.Fatal(err)
 	}
 	addr := fmt.Sprintf("127.0.0.1:%d", ports(t).FTP)
-	var out bytes.Buffer
 	cmd := exec.CommandContext(context.Background(), bin, "--config.file=prometheus.yml", "--storage.tsdb.path=data",
 		"--web.listen-address="+addr, "--log.level=warn")
-	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, &out, &out
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill() // it has nothing to keep
-		_ = cmd.Wait()
-		if t.Failed() {
-			t.Log("prometheus:\n" + out.String())
-		}
-	})
+	cmd.Dir = dir
+	harness.Background(t, cmd)
 	api = "http://" + addr
 	eventually(t, 30*time.Second, func() bool { status, _ := get(t, api+"/-/ready"); return status == http.StatusOK })
 	return api

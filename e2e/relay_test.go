@@ -316,19 +316,7 @@ func haproxy(t *testing.T, p harness.Ports, _ bool) *front {
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	var out bytes.Buffer
-	cmd := exec.CommandContext(context.Background(), bin, "-db", "-f", file)
-	cmd.Stdout, cmd.Stderr = &out, &out
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill() // it has nothing to keep
-		_ = cmd.Wait()
-		if t.Failed() {
-			t.Log("haproxy:\n" + out.String())
-		}
-	})
+	harness.Background(t, exec.CommandContext(context.Background(), bin, "-db", "-f", file))
 	eventually(t, 20*time.Second, func() bool {
 		conn, err := net.Dial("tcp", f.addr())
 		if err == nil {

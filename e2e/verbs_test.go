@@ -43,14 +43,9 @@ func (s *session) end() {
 	}
 	if f, ok := s.t.(interface{ Failed() bool }); ok && f.Failed() && s.log != "" {
 		if text, err := os.ReadFile(s.log); err == nil {
-			s.t.Log("log of the server:\n" + tail(string(text), 60))
+			s.t.Log("log of the server:\n" + harness.Tail(string(text), 60))
 		}
 	}
-}
-
-func tail(text string, lines int) string {
-	all := strings.Split(strings.TrimSpace(text), "\n")
-	return strings.Join(all[max(0, len(all)-lines):], "\n")
 }
 
 // verbs are the commands that scripts have beside those of testscript.

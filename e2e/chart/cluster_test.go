@@ -1,7 +1,6 @@
 package chart
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/rsa"
@@ -168,20 +167,9 @@ spec:
 // serve runs one of the servers until the test ends.
 func (c *cluster) serve(t *testing.T, name string, env []string, args ...string) {
 	t.Helper()
-	var out lockedBuffer
 	cmd := exec.CommandContext(context.Background(), filepath.Join(c.bin, name), args...)
 	cmd.Env = append([]string{"HOME=" + c.dir, "PATH=" + os.Getenv("PATH")}, env...)
-	cmd.Stdout, cmd.Stderr = &out, &out
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill() // it has nothing to keep
-		_ = cmd.Wait()
-		if t.Failed() {
-			t.Logf("%s:\n%s", name, tail(out.String()))
-		}
-	})
+	harness.Background(t, cmd)
 }
 
 // run runs a program against the cluster and returns what it prints.
@@ -228,25 +216,4 @@ func (c *cluster) until(t *testing.T, args ...string) {
 	}
 }
 
-func tail(text string) string {
-	lines := strings.Split(strings.TrimSpace(text), "\n")
-	return strings.Join(lines[max(0, len(lines)-20):], "\n")
-}
-
-// lockedBuffer may be read while a process writes.
-type lockedBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
-}
+func tail(text string) string { return harness.Tail(text, 20) }
