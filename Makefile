@@ -38,7 +38,13 @@ fuzz-short:
 	e2e/fuzz.sh $(FUZZTIME)
 
 e2e: apt ## the compiled binary and real clients; RUN=name for one script
-	cd e2e && $(GO) test -count=1 -timeout 40m $(if $(RUN),-v -run 'TestScripts/^$(RUN)$$',./...)
+ifdef RUN
+	cd e2e && $(GO) test -count=1 -v -run 'TestScripts/^$(RUN)$$'
+else
+	@# Transfers first, with the machine to themselves: builds of images and of Kubernetes take all of it.
+	cd e2e && $(GO) test -count=1 -timeout 20m $$($(GO) list ./... | grep -v -e /chart$$ -e /image$$)
+	cd e2e && $(GO) test -count=1 -timeout 40m -p 1 ./image ./chart
+endif
 
 e2e-kube: apt ## the chart alone: its templates, and a real Kubernetes API server
 	cd e2e && $(GO) test -count=1 -timeout 40m -v ./chart

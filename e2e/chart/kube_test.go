@@ -163,10 +163,9 @@ func testRelease(t *testing.T, c *cluster) {
 		t.Errorf("%d ports, want 2 and 8 for each of the 6 there may be", n)
 	}
 	// The gateways are found by name, one by one.
-	out, err := c.kubectl(t, "", "get", "endpointslices", "-l", "kubernetes.io/service-name=sluice-peers", "--namespace", namespace,
-		"-o", "jsonpath={range .items[*].endpoints[*]}{.hostname} {end}")
-	if err != nil || !strings.Contains(out, "sluice-0 ") || !strings.Contains(out, "sluice-1 ") {
-		t.Errorf("the other gateways are %q, %v", out, err)
+	for _, name := range []string{"sluice-0", "sluice-1"} {
+		c.until(t, "wait", "endpointslices", "-l", "kubernetes.io/service-name=sluice-peers", "--namespace", namespace,
+			`--for=jsonpath={.endpoints[?(@.hostname=="`+name+`")].hostname}=`+name, "--timeout=5s")
 	}
 	// The test pod is none of them.
 	do("test sluice --timeout 1m")
@@ -195,7 +194,7 @@ func testRelease(t *testing.T, c *cluster) {
 	}
 
 	do("uninstall sluice --wait --timeout 1m")
-	out, err = c.kubectl(t, "", "get", "statefulset,service,secret,pod,pdb,serviceaccount", "--namespace", namespace, "-l", "app.kubernetes.io/instance=sluice", "-o", "name")
+	out, err := c.kubectl(t, "", "get", "statefulset,service,secret,pod,pdb,serviceaccount", "--namespace", namespace, "-l", "app.kubernetes.io/instance=sluice", "-o", "name")
 	if err != nil || strings.TrimSpace(out) != "" {
 		t.Errorf("left behind: %v\n%s", err, out)
 	}
