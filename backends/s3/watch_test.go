@@ -70,7 +70,8 @@ func TestTransportIsWatched(t *testing.T) {
 	if diff := cmp.Diff([]string{"PUT", "PUT again", "PUT again"}, puts[:3]); diff != "" {
 		t.Errorf("%q: %s", w.seen, diff)
 	}
-	if len(w.seen) != f.Count("") || others == 0 {
+	// A question that is not needed any more may be withdrawn before it has left.
+	if len(w.seen) < f.Count("") || others == 0 {
 		t.Errorf("%d requests were watched, %d came: %q", len(w.seen), f.Count(""), w.seen)
 	}
 }
