@@ -10,6 +10,7 @@ import (
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 
 	"github.com/sluice-ftp/sluice/backends"
+	"github.com/sluice-ftp/sluice/backends/bucket"
 )
 
 // Finding is something that is wrong with a configuration or a bucket, and what to do about it.
@@ -40,7 +41,10 @@ func Check(ctx context.Context, c Config) error {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, checkTime)
-	_, err = a.page(ctx, a.Prefix, "", "", 1)
+	err = a.Retry(ctx, bucket.Asking, func(ctx context.Context) error {
+		_, err := a.store.List(ctx, bucket.Query{Prefix: a.Prefix, Most: 1})
+		return err
+	})
 	cancel()
 	return errors.Join(c.explain(err), a.Close())
 }
@@ -50,7 +54,7 @@ func (c *Config) explain(err error) error {
 	if err == nil {
 		return nil
 	}
-	err = translate("list", c.Prefix, err)
+	err = bucket.Translate(failure, "list", c.Prefix, err)
 	setting, todo := c.advice(err)
 	if todo == "" {
 		return err
@@ -82,7 +86,7 @@ func (c *Config) advice(err error) (setting, todo string) {
 		return "bucket", "these credentials may not list it: give them the rights of docs/backends.md"
 	}
 	switch {
-	case isTrust(err):
+	case bucket.IsTrust(err):
 		return "endpoint", "its certificate is not trusted, or it speaks no TLS: set ca_file, or correct the URL"
 	case backends.KindOf(err) == backends.Unavailable:
 		return "endpoint", "the store does not answer: correct endpoint or region, or wait until it does"

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/sluice-ftp/sluice/backends"
+	"github.com/sluice-ftp/sluice/backends/bucket"
 )
 
 // Outcome is how a probe of Doctor ended.
@@ -89,8 +90,8 @@ func diagnose(ctx context.Context, c Config, part int64, seen func(Result)) Diag
 		d.note(Result{Probe: "credentials", Outcome: OutcomeFailed, Found: plain(err.Error()), Todo: "correct it in the configuration"})
 		return d.Diagnosis
 	}
-	d.a, d.configured = a, a.Profile
-	a.Profile = Profile{} // nothing is promised: each probe asks for what it is about
+	d.a, d.s, d.configured = a, a.store, a.store.Profile
+	d.s.Profile = Profile{} // nothing is promised: each probe asks for what it is about
 	d.root = a.Prefix + backends.Private + "/doctor/"
 	d.token = rand.Text()
 	d.folder = d.root + d.token + "/"
@@ -110,6 +111,7 @@ func diagnose(ctx context.Context, c Config, part int64, seen func(Result)) Diag
 type doctor struct {
 	Diagnosis
 	a          *Adapter
+	s          *store
 	configured Profile
 	seen       func(Result)
 	part       int64 // the smallest size of a part that is not the last
@@ -188,10 +190,10 @@ func (d *doctor) perform(ctx context.Context, p *probe) {
 	for try := 0; err == nil; try++ {
 		dir := fmt.Sprintf("%s%02d-%d/", d.folder, len(d.Results), try)
 		found, err = p.run(d, ctx, dir)
-		if err == nil || try+1 == doctorTries || !retryable(ctx, err) {
+		if err == nil || try+1 == doctorTries || !bucket.Retryable(ctx, d.s, err) {
 			break
 		}
-		err = pause(ctx, next)
+		err = bucket.Pause(ctx, next)
 		next *= 5
 	}
 	switch {

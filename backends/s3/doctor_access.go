@@ -15,6 +15,7 @@ import (
 	"github.com/aws/smithy-go"
 
 	"github.com/sluice-ftp/sluice/backends"
+	"github.com/sluice-ftp/sluice/backends/bucket"
 )
 
 // greeting is the first answer of a store: it tells of endpoint, clock, region, keys and bucket.
@@ -38,17 +39,17 @@ var errNoListing = errors.New("it answers, but with no listing")
 // credentials gets some, which may take a request to who gives them out.
 func (d *doctor) credentials(ctx context.Context, _ string) (answer, error) {
 	var source string
-	err := once(ctx, asking.attempt, func(ctx context.Context) error {
-		c, err := d.a.client.Options().Credentials.Retrieve(ctx)
+	err := bucket.Once(ctx, bucket.Asking.Attempt, func(ctx context.Context) error {
+		c, err := d.s.client.Options().Credentials.Retrieve(ctx)
 		source = c.Source
 		return err
 	})
 	if err == nil {
 		return answer{found: "from " + source}, nil
 	}
-	setting, todo := d.a.advice(errCredentials)
+	setting, todo := d.s.advice(errCredentials)
 	todo = setting + ": " + todo
-	if d.a.AssumeRole != "" {
+	if d.s.AssumeRole != "" {
 		todo = "assume_role: correct it, or let these credentials take the role (sts:AssumeRole, and the role's own trust policy)"
 	}
 	return answer{outcome: OutcomeFailed, found: plain(err.Error()), todo: todo}, nil
@@ -79,7 +80,7 @@ func (d *doctor) endpoint(ctx context.Context, _ string) (answer, error) {
 
 func (d *doctor) greet(ctx context.Context) error {
 	var page *s3.ListObjectsV2Output
-	err := once(ctx, asking.attempt, func(ctx context.Context) (err error) {
+	err := bucket.Once(ctx, bucket.Asking.Attempt, func(ctx context.Context) (err error) {
 		page, err = d.ourPage(ctx)
 		return err
 	})
@@ -110,8 +111,8 @@ func hasDocument(err error, status int) bool {
 // ourPage asks once for a key of ours.
 func (d *doctor) ourPage(ctx context.Context) (*s3.ListObjectsV2Output, error) {
 	one := int32(1)
-	page, err := d.a.client.ListObjectsV2(ctx, &s3.ListObjectsV2Input{
-		Bucket: &d.a.Bucket, Prefix: &d.root, MaxKeys: &one, RequestPayer: d.a.payer(),
+	page, err := d.s.client.ListObjectsV2(ctx, &s3.ListObjectsV2Input{
+		Bucket: &d.s.Bucket, Prefix: &d.root, MaxKeys: &one, RequestPayer: d.s.payer(),
 		EncodingType: types.EncodingTypeUrl,
 	})
 	if err == nil && page.Name == nil && page.KeyCount == nil && page.IsTruncated == nil {
@@ -143,15 +144,15 @@ func (d *doctor) clock(context.Context, string) (answer, error) {
 }
 
 func (d *doctor) region(ctx context.Context, _ string) (answer, error) {
-	ours := d.a.client.Options().Region
-	setting, todo := d.a.advice(d.greeting.err)
+	ours := d.s.client.Options().Region
+	setting, todo := d.s.advice(d.greeting.err)
 	if setting != "region" {
 		return answer{found: ours}, nil
 	}
 	if regionOf(d.greeting.err) == "" {
 		// Not every refusal says which region would be right, but this one does.
-		err := once(ctx, asking.attempt, func(ctx context.Context) error {
-			_, err := d.a.client.HeadBucket(ctx, &s3.HeadBucketInput{Bucket: &d.a.Bucket})
+		err := bucket.Once(ctx, bucket.Asking.Attempt, func(ctx context.Context) error {
+			_, err := d.s.client.HeadBucket(ctx, &s3.HeadBucketInput{Bucket: &d.s.Bucket})
 			return err
 		})
 		if regionOf(err) != "" {
@@ -213,7 +214,7 @@ func (d *doctor) remedy(err error) string {
 	if todo := remedies[code(err)]; todo != "" {
 		return todo
 	}
-	setting, todo := d.a.advice(translate("probe", "", err))
+	setting, todo := d.s.advice(bucket.Translate(failure, "probe", "", err))
 	if todo == "" {
 		return "Sluice needs this; docs/backends.md says what a store has to do"
 	}

@@ -7,12 +7,14 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"github.com/sluice-ftp/sluice/backends/bucket"
 )
 
 // rightCRC and wrongCRC are checksums of the sample, as it is and as it is not.
 var (
-	rightCRC = aws.String(header(crc32.ChecksumIEEE([]byte(sample))))
-	wrongCRC = aws.String(header(^crc32.ChecksumIEEE([]byte(sample))))
+	rightCRC = aws.String(bucket.Base64(crc32.ChecksumIEEE([]byte(sample))))
+	wrongCRC = aws.String(bucket.Base64(^crc32.ChecksumIEEE([]byte(sample))))
 )
 
 // checked is the answer about a checksum: err is what the server said to a wrong one.
@@ -39,7 +41,7 @@ func (d *doctor) checksumOfObject(ctx context.Context, dir string) (answer, erro
 	}
 	_, err = d.put(ctx, dir+"wrong", sample, func(in *s3.PutObjectInput) { in.ChecksumCRC32 = wrongCRC })
 	if refusal(err) {
-		if _, missing := d.a.headAs(ctx, dir+"wrong"); missing == nil {
+		if _, missing := d.head(ctx, dir+"wrong"); missing == nil {
 			return answer{can: no, found: "a wrong one is refused, and the object is there"}, nil
 		}
 	}

@@ -11,6 +11,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/sluice-ftp/sluice/backends/bucket"
 )
 
 const (
@@ -29,7 +31,7 @@ func (d *doctor) tidy(ctx context.Context) {
 		d.conclude(name, answer{outcome: OutcomeSkipped, found: "nothing was written"})
 		return
 	}
-	ctx, cancel := context.WithTimeout(background(ctx), tidyTime)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), tidyTime)
 	defer cancel()
 	var old int
 	for range tidyRounds {
@@ -108,7 +110,7 @@ func (d *doctor) tidyObjects(ctx context.Context) (old int, done bool) {
 	keys := slices.Sorted(maps.Keys(d.keys))
 	failed := make([]error, len(keys))
 	var g errgroup.Group
-	g.SetLimit(copiers)
+	g.SetLimit(inFlight)
 	for i, key := range keys {
 		g.Go(func() error {
 			failed[i] = d.remove(ctx, key, "")
@@ -141,8 +143,8 @@ func (d *doctor) now() time.Time { return time.Now().Add(d.greeting.skew) }
 
 // eachObject calls do for the objects of all doctors.
 func (d *doctor) eachObject(ctx context.Context, do func(key string, written time.Time)) error {
-	return d.a.eachPage(ctx, d.root, func(page *page) error {
-		for _, o := range page.objects {
+	return d.a.EachPage(ctx, d.root, func(page *bucket.Page) error {
+		for _, o := range page.Objects {
 			do(o.Key, o.ModTime)
 		}
 		return nil
@@ -158,13 +160,13 @@ type begun struct {
 // findUploads returns the open uploads whose keys begin with prefix.
 func (d *doctor) findUploads(ctx context.Context, prefix string) ([]begun, error) {
 	in := &s3.ListMultipartUploadsInput{
-		Bucket: &d.a.Bucket, Prefix: &prefix, RequestPayer: d.a.payer(), EncodingType: types.EncodingTypeUrl,
+		Bucket: &d.s.Bucket, Prefix: &prefix, RequestPayer: d.s.payer(), EncodingType: types.EncodingTypeUrl,
 	}
 	var all []begun
 	for {
 		var out *s3.ListMultipartUploadsOutput
-		err := once(ctx, cleaning.attempt, func(ctx context.Context) (err error) {
-			out, err = d.a.client.ListMultipartUploads(ctx, in)
+		err := bucket.Once(ctx, bucket.Cleaning.Attempt, func(ctx context.Context) (err error) {
+			out, err = d.s.client.ListMultipartUploads(ctx, in)
 			return err
 		})
 		if err != nil {

@@ -20,7 +20,7 @@ func met(err error) (able, error) {
 	switch {
 	case err == nil:
 		return no, nil
-	case kind == backends.Conflict && code(err) != "NoSuchUpload" && code(err) != "OperationAborted":
+	case kind == backends.Conflict && code(err) != noSuchUpload && code(err) != "OperationAborted":
 		return yes, nil
 	case refusal(err):
 		return no, nil
@@ -55,11 +55,11 @@ func (d *doctor) putIfAbsent(ctx context.Context, dir string) (answer, error) {
 	if can == no {
 		return unmet(err, "a second write replaced the first"), nil
 	}
-	head, err := d.a.headAs(ctx, key)
+	head, err := d.head(ctx, key)
 	if err != nil {
 		return answer{}, err
 	}
-	if aws.ToString(head.ETag) != first {
+	if head.Version != first {
 		return answer{can: no, found: "a second write was refused and took effect all the same"}, nil
 	}
 	return d.race(ctx, dir+"race")
@@ -140,8 +140,8 @@ func (d *doctor) copyIfAbsent(ctx context.Context, dir string) (answer, error) {
 	if can == no {
 		return unmet(err, "the copy replaced what was there"), nil
 	}
-	head, err := d.a.headAs(ctx, dir+"copy")
-	if err == nil && aws.ToString(head.ETag) != first {
+	head, err := d.head(ctx, dir+"copy")
+	if err == nil && head.Version != first {
 		return answer{can: no, found: "a copy was refused and took effect all the same"}, nil
 	}
 	return answer{can: yes}, err
@@ -176,11 +176,11 @@ func (d *doctor) completeIf(ctx context.Context, dir string, condition func(*s3.
 	if can == no {
 		return unmet(err, "the upload replaced what was there"), nil
 	}
-	head, err := d.a.headAs(ctx, key)
+	head, err := d.head(ctx, key)
 	if err != nil {
 		return answer{}, err
 	}
-	if aws.ToString(head.ETag) != first {
+	if head.Version != first {
 		return answer{can: no, found: "the upload was refused and took effect all the same"}, nil
 	}
 	_, err = d.complete(ctx, u, parts, func(in *s3.CompleteMultipartUploadInput) { in.IfMatch = &first })
@@ -214,7 +214,7 @@ func (d *doctor) deleteIfUnchanged(ctx context.Context, dir string) (answer, err
 	if err != nil {
 		return answer{can: no, found: "refused though nothing had changed: " + brief(err)}, nil
 	}
-	if _, err := d.a.headAs(ctx, key); !isMissing(err) {
+	if _, err := d.head(ctx, key); !isMissing(err) {
 		return answer{can: no, found: "the object is still there"}, err
 	}
 	return answer{can: yes}, nil
@@ -224,7 +224,7 @@ func (d *doctor) deleteIfUnchanged(ctx context.Context, dir string) (answer, err
 // profile, which is compared with the server elsewhere.
 func (d *doctor) resume(context.Context, string) (answer, error) {
 	switch {
-	case d.a.NoResume:
+	case d.s.NoResume:
 		return answer{found: "off in the configuration"}, nil
 	case d.configured.IfAbsent():
 		return answer{found: "uploads that break off are kept"}, nil

@@ -32,9 +32,7 @@ func Plain(s string) string { return plain(s) }
 
 // BeginUpload begins an upload of that name in the bucket.
 func BeginUpload(ctx context.Context, a *Adapter, full string) error {
-	in := a.newUpload("", nil)
-	in.Key = &full
-	_, err := a.client.CreateMultipartUpload(ctx, in)
+	_, err := a.store.client.CreateMultipartUpload(ctx, a.store.newUpload(full, nil))
 	return err
 }
 
@@ -49,8 +47,8 @@ func LargestObject(t testing.TB, c Config) (first, largest, whole int64) {
 	}
 	defer func() { _ = a.Close() }()
 	for range maxParts {
-		largest = a.partAfter(whole)
+		largest = a.PartAfter(whole)
 		whole += largest
 	}
-	return a.partSize, largest, whole
+	return a.store.partSize, largest, whole
 }

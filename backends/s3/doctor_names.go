@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"github.com/sluice-ftp/sluice/backends"
+	"github.com/sluice-ftp/sluice/backends/bucket"
 )
 
 // oddNames are what partners call their files, and what XML has no way to write.
@@ -59,14 +60,14 @@ func (d *doctor) names(ctx context.Context, dir string) (answer, error) {
 
 // listed returns keys and common prefixes.
 func (d *doctor) listed(ctx context.Context, prefix, delimiter string) (keys, prefixes []string, err error) {
-	page, err := d.a.page(ctx, prefix, delimiter, "", pageSize)
+	page, err := d.page(ctx, bucket.Query{Prefix: prefix, Delimiter: delimiter, Most: 1000})
 	if err != nil {
 		return nil, nil, err
 	}
-	for _, o := range page.objects {
+	for _, o := range page.Objects {
 		keys = append(keys, o.Key)
 	}
-	return keys, page.folders, nil
+	return keys, page.Folders, nil
 }
 
 // folderBesideFile: in a bucket a and a/b may both be; not where folders are those of a disk.
@@ -101,8 +102,8 @@ const fewestDays = 2
 // the gateway itself does not run any more.
 func (d *doctor) lifecycleRule(ctx context.Context, _ string) (answer, error) {
 	var out *s3.GetBucketLifecycleConfigurationOutput
-	err := once(ctx, asking.attempt, func(ctx context.Context) (err error) {
-		out, err = d.a.client.GetBucketLifecycleConfiguration(ctx, &s3.GetBucketLifecycleConfigurationInput{Bucket: &d.a.Bucket})
+	err := bucket.Once(ctx, bucket.Asking.Attempt, func(ctx context.Context) (err error) {
+		out, err = d.s.client.GetBucketLifecycleConfiguration(ctx, &s3.GetBucketLifecycleConfigurationInput{Bucket: &d.s.Bucket})
 		return err
 	})
 	const set = "set the one of docs/backends.md, as a backstop: what a gateway leaves behind that never runs again costs money"
@@ -150,9 +151,9 @@ func (d *doctor) fewest(rules []types.LifecycleRule) (whole, part int32) {
 		}
 		n := aws.ToInt32(r.AbortIncompleteMultipartUpload.DaysAfterInitiation)
 		switch prefix := rulePrefix(r); {
-		case strings.HasPrefix(d.a.Prefix, prefix):
+		case strings.HasPrefix(d.s.Prefix, prefix):
 			whole = min(whole, n)
-		case strings.HasPrefix(prefix, d.a.Prefix):
+		case strings.HasPrefix(prefix, d.s.Prefix):
 			part = min(part, n)
 		}
 	}

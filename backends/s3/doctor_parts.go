@@ -9,6 +9,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"github.com/sluice-ftp/sluice/backends/bucket"
 )
 
 // partsOfAnySize sends three parts, of which the second is larger than the first, and asks for a few
@@ -40,7 +42,7 @@ func (d *doctor) partsOfAnySize(ctx context.Context, dir string) (answer, error)
 // compareSeam reads the last bytes of the first part and the first of the second.
 func (d *doctor) compareSeam(ctx context.Context, want string) (answer, error) {
 	half := int64(len(want) / 2) // of each
-	got, err := d.read(ctx, &s3.GetObjectInput{Key: &d.whole.key, Range: aws.String(span{d.part - half, d.part + half}.header())})
+	got, err := d.read(ctx, &s3.GetObjectInput{Key: &d.whole.key, Range: aws.String(bucket.Span{Begin: d.part - half, End: d.part + half}.Header())})
 	if err == nil && got != want {
 		return answer{
 			outcome: OutcomeFailed, found: "the object is not its parts in their order",
@@ -75,12 +77,12 @@ func (d *doctor) sendWhole(ctx context.Context, key string, contents ...string) 
 			return stored{}, err
 		}
 		parts = append(parts, p)
-		crc = appendCRC(crc, crc32.ChecksumIEEE([]byte(content)), int64(len(content)))
+		crc = bucket.AppendCRC(crc32.IEEE, crc, crc32.ChecksumIEEE([]byte(content)), int64(len(content)))
 		o.size += int64(len(content))
 	}
 	o.etag, err = d.complete(ctx, u, parts, func(in *s3.CompleteMultipartUploadInput) {
 		if checksums {
-			in.ChecksumCRC32, in.ChecksumType = aws.String(header(crc)), types.ChecksumTypeFullObject
+			in.ChecksumCRC32, in.ChecksumType = aws.String(bucket.Base64(crc)), types.ChecksumTypeFullObject
 		}
 	})
 	return o, err
@@ -110,7 +112,7 @@ func (d *doctor) copyInParts(ctx context.Context, dir string) (answer, error) {
 	}
 	var parts []types.CompletedPart
 	for _, r := range [][2]int64{{0, d.part}, {d.part, d.whole.size}} {
-		p, err := d.copyRange(ctx, u, int32(len(parts))+1, span{r[0], r[1]}.header())
+		p, err := d.copyRange(ctx, u, int32(len(parts))+1, bucket.Span{Begin: r[0], End: r[1]}.Header())
 		if refusal(err) {
 			return answer{can: no, found: "refused: " + brief(err)}, nil
 		}
@@ -122,8 +124,8 @@ func (d *doctor) copyInParts(ctx context.Context, dir string) (answer, error) {
 	if _, err := d.complete(ctx, u, parts, nil); err != nil {
 		return answer{}, err
 	}
-	head, err := d.a.headAs(ctx, u.key)
-	if err == nil && aws.ToInt64(head.ContentLength) != d.whole.size {
+	head, err := d.head(ctx, u.key)
+	if err == nil && head.Size != d.whole.size {
 		return answer{can: no, found: "the copy has another size"}, nil
 	}
 	return answer{can: yes}, err
@@ -131,16 +133,16 @@ func (d *doctor) copyInParts(ctx context.Context, dir string) (answer, error) {
 
 func (d *doctor) copyRange(ctx context.Context, u opened, number int32, bytes string) (types.CompletedPart, error) {
 	p := types.CompletedPart{PartNumber: &number}
-	err := d.write(ctx, finishing.attempt, func(ctx context.Context) error {
-		out, err := d.a.client.UploadPartCopy(ctx, &s3.UploadPartCopyInput{
-			Bucket: &d.a.Bucket, Key: &u.key, UploadId: &u.id, PartNumber: &number, RequestPayer: d.a.payer(),
-			CopySource: d.source(d.whole), CopySourceIfMatch: &d.whole.etag, CopySourceRange: &bytes,
+	err := d.write(ctx, bucket.Finishing.Attempt, func(ctx context.Context) error {
+		out, err := d.s.client.UploadPartCopy(ctx, &s3.UploadPartCopyInput{
+			Bucket: &d.s.Bucket, Key: &u.key, UploadId: &u.id, PartNumber: &number, RequestPayer: d.s.payer(),
+			CopySource: d.s.source(d.whole.key), CopySourceIfMatch: &d.whole.etag, CopySourceRange: &bytes,
 		})
 		switch {
 		case err != nil:
 			return err
 		case out.CopyPartResult == nil:
-			return errNoVersion
+			return bucket.ErrNoVersion
 		}
 		p.ETag = out.CopyPartResult.ETag
 		return nil
@@ -162,7 +164,7 @@ func (d *doctor) completeTwice(ctx context.Context, dir string) (answer, error) 
 	switch {
 	case err == nil:
 		return answer{can: yes}, nil
-	case code(err) == "NoSuchUpload", refusal(err):
+	case code(err) == noSuchUpload, refusal(err):
 		return answer{can: no, found: "refused; Sluice then looks whose object is there"}, nil
 	}
 	return answer{}, err

@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"github.com/sluice-ftp/sluice/backends"
+	"github.com/sluice-ftp/sluice/backends/bucket"
 )
 
 // What the probes ask for. Each request is sent once: after a lost answer its repetition would tell
@@ -31,7 +32,24 @@ func (d *doctor) write(ctx context.Context, limit time.Duration, do func(ctx con
 	if err := backends.Alive(ctx); err != nil {
 		return err
 	}
-	return once(background(ctx), limit, do)
+	return bucket.Once(context.WithoutCancel(ctx), limit, do)
+}
+
+// head and page ask, as often as it needs.
+func (d *doctor) head(ctx context.Context, key string) (info *bucket.Info, err error) {
+	err = d.a.Retry(ctx, bucket.Asking, func(ctx context.Context) error {
+		info, err = d.s.Head(ctx, key)
+		return err
+	})
+	return info, err
+}
+
+func (d *doctor) page(ctx context.Context, q bucket.Query) (page *bucket.Page, err error) {
+	err = d.a.Retry(ctx, bucket.Asking, func(ctx context.Context) error {
+		page, err = d.s.List(ctx, q)
+		return err
+	})
+	return page, err
 }
 
 // expect takes note that a request which ended with err may have made an object.
@@ -50,19 +68,19 @@ func (d *doctor) put(ctx context.Context, key, content string, change func(*s3.P
 
 // store is put for who takes note of the key; several may do it at once.
 func (d *doctor) store(ctx context.Context, key, content string, change func(*s3.PutObjectInput)) (etag string, err error) {
-	a := d.a
+	s := d.s
 	in := &s3.PutObjectInput{
-		Bucket: &a.Bucket, Key: &key, ContentLength: aws.Int64(int64(len(content))),
-		Metadata:     map[string]string{metaToken: d.token, metaModTime: formatModTime(time.Now())},
-		StorageClass: a.class(), ServerSideEncryption: a.sse(), SSEKMSKeyId: a.kmsKey(), BucketKeyEnabled: a.bucketKey(),
-		ACL: a.acl(), Tagging: a.tags(), RequestPayer: a.payer(),
+		Bucket: &s.Bucket, Key: &key, ContentLength: aws.Int64(int64(len(content))),
+		Metadata:     map[string]string{bucket.MetaToken: d.token, bucket.MetaModTime: bucket.FormatModTime(time.Now())},
+		StorageClass: s.class(), ServerSideEncryption: s.sse(), SSEKMSKeyId: s.kmsKey(), BucketKeyEnabled: s.bucketKey(),
+		ACL: s.acl(), Tagging: s.tags(), RequestPayer: s.payer(),
 	}
 	if change != nil {
 		change(in)
 	}
-	err = d.write(ctx, asking.attempt, func(ctx context.Context) error {
+	err = d.write(ctx, bucket.Asking.Attempt, func(ctx context.Context) error {
 		in.Body = strings.NewReader(content)
-		out, err := a.client.PutObject(ctx, in, unsignedPayload)
+		out, err := s.client.PutObject(ctx, in, unsignedPayload)
 		if err == nil {
 			etag = aws.ToString(out.ETag)
 		}
@@ -73,9 +91,9 @@ func (d *doctor) store(ctx context.Context, key, content string, change func(*s3
 
 // remove deletes one object, if it is that version, unless etag is "".
 func (d *doctor) remove(ctx context.Context, key, etag string) error {
-	return d.write(ctx, asking.attempt, func(ctx context.Context) error {
-		_, err := d.a.client.DeleteObject(ctx, &s3.DeleteObjectInput{
-			Bucket: &d.a.Bucket, Key: &key, IfMatch: optional(etag), RequestPayer: d.a.payer(),
+	return d.write(ctx, bucket.Asking.Attempt, func(ctx context.Context) error {
+		_, err := d.s.client.DeleteObject(ctx, &s3.DeleteObjectInput{
+			Bucket: &d.s.Bucket, Key: &key, IfMatch: optional(etag), RequestPayer: d.s.payer(),
 		})
 		return err
 	})
@@ -83,18 +101,18 @@ func (d *doctor) remove(ctx context.Context, key, etag string) error {
 
 // copy copies the object that the probe of put stored.
 func (d *doctor) copy(ctx context.Context, to string, change func(*s3.CopyObjectInput)) (etag string, err error) {
-	a := d.a
+	s := d.s
 	in := &s3.CopyObjectInput{
-		Bucket: &a.Bucket, Key: &to, CopySource: d.source(d.object), CopySourceIfMatch: &d.object.etag,
-		MetadataDirective: types.MetadataDirectiveReplace, Metadata: map[string]string{metaToken: ofCopy},
-		StorageClass: a.class(), ServerSideEncryption: a.sse(), SSEKMSKeyId: a.kmsKey(), BucketKeyEnabled: a.bucketKey(),
-		ACL: a.acl(), RequestPayer: a.payer(),
+		Bucket: &s.Bucket, Key: &to, CopySource: d.s.source(d.object.key), CopySourceIfMatch: &d.object.etag,
+		MetadataDirective: types.MetadataDirectiveReplace, Metadata: map[string]string{bucket.MetaToken: ofCopy},
+		StorageClass: s.class(), ServerSideEncryption: s.sse(), SSEKMSKeyId: s.kmsKey(), BucketKeyEnabled: s.bucketKey(),
+		ACL: s.acl(), RequestPayer: s.payer(),
 	}
 	if change != nil {
 		change(in)
 	}
-	err = d.write(ctx, asking.attempt, func(ctx context.Context) error {
-		out, err := a.client.CopyObject(ctx, in)
+	err = d.write(ctx, bucket.Asking.Attempt, func(ctx context.Context) error {
+		out, err := s.client.CopyObject(ctx, in)
 		if err == nil && out.CopyObjectResult != nil {
 			etag = aws.ToString(out.CopyObjectResult.ETag)
 		}
@@ -102,11 +120,6 @@ func (d *doctor) copy(ctx context.Context, to string, change func(*s3.CopyObject
 	})
 	d.expect(to, err)
 	return etag, err
-}
-
-func (d *doctor) source(o stored) *string {
-	c := &objectCopy{adapter: d.a, from: backends.Object{Key: strings.TrimPrefix(o.key, d.a.Prefix)}}
-	return c.source()
 }
 
 // begin begins an upload, with checksums if so, and sends a small first part, which may be the last.
@@ -121,17 +134,17 @@ func (d *doctor) begin(ctx context.Context, key string, checksums bool) (opened,
 
 func (d *doctor) beginEmpty(ctx context.Context, key string, checksums bool) (opened, error) {
 	u := opened{key: key}
-	in := d.a.newUpload(strings.TrimPrefix(key, d.a.Prefix), map[string]string{metaToken: d.token})
+	in := d.s.newUpload(key, map[string]string{bucket.MetaToken: d.token})
 	if checksums {
 		in.ChecksumAlgorithm, in.ChecksumType = types.ChecksumAlgorithmCrc32, types.ChecksumTypeFullObject
 	}
-	err := d.write(ctx, asking.attempt, func(ctx context.Context) error {
-		out, err := d.a.client.CreateMultipartUpload(ctx, in)
+	err := d.write(ctx, bucket.Asking.Attempt, func(ctx context.Context) error {
+		out, err := d.s.client.CreateMultipartUpload(ctx, in)
 		switch {
 		case err != nil:
 			return err
 		case aws.ToString(out.UploadId) == "":
-			return errNoUpload
+			return bucket.ErrNoUpload
 		}
 		u.id = *out.UploadId
 		return nil
@@ -148,18 +161,18 @@ func (d *doctor) beginEmpty(ctx context.Context, key string, checksums bool) (op
 func (d *doctor) sendPart(ctx context.Context, u opened, number int32, content string, checksums bool) (types.CompletedPart, error) {
 	done := types.CompletedPart{PartNumber: &number}
 	if checksums {
-		done.ChecksumCRC32 = aws.String(header(crc32.ChecksumIEEE([]byte(content))))
+		done.ChecksumCRC32 = aws.String(bucket.Base64(crc32.ChecksumIEEE([]byte(content))))
 	}
 	return d.sendPartAs(ctx, u, done, content)
 }
 
 // sendPartAs sends a part with the checksum that done has, and returns done with its ETag.
 func (d *doctor) sendPartAs(ctx context.Context, u opened, done types.CompletedPart, content string) (types.CompletedPart, error) {
-	err := d.write(ctx, sending(int64(len(content))).attempt, func(ctx context.Context) error {
-		out, err := d.a.client.UploadPart(ctx, &s3.UploadPartInput{
-			Bucket: &d.a.Bucket, Key: &u.key, UploadId: &u.id, PartNumber: done.PartNumber,
+	err := d.write(ctx, bucket.Uploading(int64(len(content))).Attempt, func(ctx context.Context) error {
+		out, err := d.s.client.UploadPart(ctx, &s3.UploadPartInput{
+			Bucket: &d.s.Bucket, Key: &u.key, UploadId: &u.id, PartNumber: done.PartNumber,
 			ContentLength: aws.Int64(int64(len(content))), Body: strings.NewReader(content),
-			ChecksumCRC32: done.ChecksumCRC32, RequestPayer: d.a.payer(),
+			ChecksumCRC32: done.ChecksumCRC32, RequestPayer: d.s.payer(),
 		}, unsignedPayload)
 		if err == nil {
 			done.ETag = out.ETag
@@ -167,7 +180,7 @@ func (d *doctor) sendPartAs(ctx context.Context, u opened, done types.CompletedP
 		return err
 	})
 	if err == nil && done.ETag == nil {
-		err = errNoVersion
+		err = bucket.ErrNoVersion
 	}
 	return done, err
 }
@@ -177,14 +190,14 @@ func (d *doctor) complete(
 	ctx context.Context, u opened, parts []types.CompletedPart, change func(*s3.CompleteMultipartUploadInput),
 ) (etag string, err error) {
 	in := &s3.CompleteMultipartUploadInput{
-		Bucket: &d.a.Bucket, Key: &u.key, UploadId: &u.id, RequestPayer: d.a.payer(),
+		Bucket: &d.s.Bucket, Key: &u.key, UploadId: &u.id, RequestPayer: d.s.payer(),
 		MultipartUpload: &types.CompletedMultipartUpload{Parts: parts},
 	}
 	if change != nil {
 		change(in)
 	}
-	err = d.write(ctx, finishing.attempt, func(ctx context.Context) error {
-		out, err := d.a.client.CompleteMultipartUpload(ctx, in)
+	err = d.write(ctx, bucket.Finishing.Attempt, func(ctx context.Context) error {
+		out, err := d.s.client.CompleteMultipartUpload(ctx, in)
 		if err == nil {
 			etag = aws.ToString(out.ETag)
 		}
@@ -199,13 +212,13 @@ func (d *doctor) complete(
 
 // abort ends an upload. One that is not there any more has ended.
 func (d *doctor) abort(ctx context.Context, u opened) error {
-	err := d.write(ctx, cleaning.attempt, func(ctx context.Context) error {
-		_, err := d.a.client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{
-			Bucket: &d.a.Bucket, Key: &u.key, UploadId: &u.id, RequestPayer: d.a.payer(),
+	err := d.write(ctx, bucket.Cleaning.Attempt, func(ctx context.Context) error {
+		_, err := d.s.client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{
+			Bucket: &d.s.Bucket, Key: &u.key, UploadId: &u.id, RequestPayer: d.s.payer(),
 		})
 		return err
 	})
-	if err == nil || code(err) == "NoSuchUpload" {
+	if err == nil || code(err) == noSuchUpload {
 		delete(d.uploads, u.id)
 		return nil
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/aws/smithy-go"
 
 	"github.com/sluice-ftp/sluice/backends"
+	"github.com/sluice-ftp/sluice/backends/bucket"
 )
 
 // right is what a request needs at AWS, and whether on the bucket or on its objects.
@@ -47,26 +48,26 @@ func (d *doctor) missingRight(err error) string {
 		return "give the credentials the rights of docs/backends.md"
 	}
 	r := rights[op.OperationName]
-	actions, on := r.action, "arn:aws:s3:::"+d.a.Bucket
+	actions, on := r.action, "arn:aws:s3:::"+d.s.Bucket
 	if !r.bucket {
-		on += "/" + d.a.Prefix + "*"
+		on += "/" + d.s.Prefix + "*"
 	}
 	writes := strings.HasSuffix(r.action, "s3:PutObject")
-	if writes && len(d.a.Tags) > 0 {
+	if writes && len(d.s.Tags) > 0 {
 		actions += ", s3:PutObjectTagging, s3:GetObjectTagging"
 	}
-	if writes && d.a.ACL != "" {
+	if writes && d.s.ACL != "" {
 		actions += ", s3:PutObjectAcl"
 	}
 	todo := "give the credentials " + actions + " on " + on
-	if !r.bucket && d.a.SSE == string(types.ServerSideEncryptionAwsKms) {
+	if !r.bucket && d.s.SSE == string(types.ServerSideEncryptionAwsKms) {
 		todo += ", and kms:GenerateDataKey and kms:Decrypt on the key"
 	}
 	return todo
 }
 
 func (d *doctor) list(ctx context.Context, _ string) (answer, error) {
-	return answer{}, once(ctx, asking.attempt, func(ctx context.Context) error {
+	return answer{}, bucket.Once(ctx, bucket.Asking.Attempt, func(ctx context.Context) error {
 		_, err := d.ourPage(ctx)
 		return err
 	})
@@ -74,7 +75,7 @@ func (d *doctor) list(ctx context.Context, _ string) (answer, error) {
 
 // missingKey: a store that does not show who may not list hides also that a key does not exist.
 func (d *doctor) missingKey(ctx context.Context, dir string) (answer, error) {
-	_, err := d.a.headAs(ctx, dir+"none")
+	_, err := d.head(ctx, dir+"none")
 	kind, _ := classify(err)
 	switch {
 	case isMissing(err):
@@ -110,7 +111,7 @@ func (d *doctor) deleteObject(ctx context.Context, dir string) (answer, error) {
 	if err := d.remove(ctx, dir+"object", ""); err != nil {
 		return answer{}, err
 	}
-	if _, err := d.a.headAs(ctx, dir+"object"); err == nil {
+	if _, err := d.head(ctx, dir+"object"); err == nil {
 		return answer{
 			outcome: OutcomeFailed, found: "the object is still there",
 			todo: "look for a rule that keeps objects: object lock, retention, a legal hold",
@@ -120,7 +121,7 @@ func (d *doctor) deleteObject(ctx context.Context, dir string) (answer, error) {
 }
 
 func (d *doctor) getObject(ctx context.Context, _ string) (answer, error) {
-	head, err := d.a.headAs(ctx, d.object.key)
+	head, err := d.head(ctx, d.object.key)
 	if err != nil {
 		return answer{}, err
 	}
@@ -133,7 +134,7 @@ func (d *doctor) getObject(ctx context.Context, _ string) (answer, error) {
 			outcome: OutcomeFailed, found: "the content is not what was written",
 			todo: "endpoint: is there a proxy in between that changes content?",
 		}, nil
-	case head.Metadata[metaToken] != d.token:
+	case head.Metadata[bucket.MetaToken] != d.token:
 		return answer{
 			outcome: OutcomeFailed, found: "the metadata is not what was written",
 			todo: "use another store: times of files and lost answers are known by metadata",
@@ -145,7 +146,7 @@ func (d *doctor) getObject(ctx context.Context, _ string) (answer, error) {
 // getRange: a download that broke goes on where it was, in the same version.
 func (d *doctor) getRange(ctx context.Context, _ string) (answer, error) {
 	const first, behind = 2, 7
-	in := &s3.GetObjectInput{Key: &d.object.key, Range: aws.String(span{first, behind}.header()), IfMatch: &d.object.etag}
+	in := &s3.GetObjectInput{Key: &d.object.key, Range: aws.String(bucket.Span{Begin: first, End: behind}.Header()), IfMatch: &d.object.etag}
 	content, err := d.read(ctx, in)
 	if err != nil {
 		return answer{}, err
@@ -165,15 +166,15 @@ func (d *doctor) getRange(ctx context.Context, _ string) (answer, error) {
 
 // read returns the first bytes of what is asked for, more than any sample has.
 func (d *doctor) read(ctx context.Context, in *s3.GetObjectInput) (string, error) {
-	in.Bucket, in.RequestPayer = &d.a.Bucket, d.a.payer()
+	in.Bucket, in.RequestPayer = &d.s.Bucket, d.s.payer()
 	var content []byte
-	err := once(ctx, asking.attempt, func(ctx context.Context) error {
-		out, err := d.a.client.GetObject(ctx, in)
+	err := bucket.Once(ctx, bucket.Asking.Attempt, func(ctx context.Context) error {
+		out, err := d.s.client.GetObject(ctx, in)
 		if err != nil {
 			return err
 		}
 		defer out.Body.Close()
-		content, err = io.ReadAll(io.LimitReader(out.Body, headSize))
+		content, err = io.ReadAll(io.LimitReader(out.Body, maxErrorDocument))
 		return err
 	})
 	return string(content), err
@@ -183,8 +184,8 @@ func (d *doctor) copyObject(ctx context.Context, dir string) (answer, error) {
 	if _, err := d.copy(ctx, dir+"copy", nil); err != nil {
 		return answer{}, err
 	}
-	head, err := d.a.headAs(ctx, dir+"copy")
-	if err == nil && (aws.ToInt64(head.ContentLength) != d.object.size || head.Metadata[metaToken] != ofCopy) {
+	head, err := d.head(ctx, dir+"copy")
+	if err == nil && (head.Size != d.object.size || head.Metadata[bucket.MetaToken] != ofCopy) {
 		return answer{
 			outcome: OutcomeFailed, found: "the copy is not like what was copied, with the metadata that was given",
 			todo: "use another store: renames would lose something",
@@ -204,9 +205,9 @@ func (d *doctor) beginUpload(ctx context.Context, dir string) (answer, error) {
 
 func (d *doctor) listParts(ctx context.Context, _ string) (answer, error) {
 	var out *s3.ListPartsOutput
-	err := once(ctx, asking.attempt, func(ctx context.Context) (err error) {
-		out, err = d.a.client.ListParts(ctx, &s3.ListPartsInput{
-			Bucket: &d.a.Bucket, Key: &d.open.key, UploadId: &d.open.id, RequestPayer: d.a.payer(),
+	err := bucket.Once(ctx, bucket.Asking.Attempt, func(ctx context.Context) (err error) {
+		out, err = d.s.client.ListParts(ctx, &s3.ListPartsInput{
+			Bucket: &d.s.Bucket, Key: &d.open.key, UploadId: &d.open.id, RequestPayer: d.s.payer(),
 		})
 		return err
 	})
@@ -245,7 +246,7 @@ func (d *doctor) abortUpload(ctx context.Context, _ string) (answer, error) {
 	if d.verdicts["list parts"].outcome != OutcomeOK {
 		return answer{}, nil
 	}
-	if _, err := d.a.countParts(ctx, d.open.key, d.open.id); code(err) != "NoSuchUpload" {
+	if _, err := d.s.countParts(ctx, d.open.key, d.open.id); code(err) != noSuchUpload {
 		return answer{
 			outcome: OutcomeWarning, found: "the upload is still there after its abort",
 			todo: "set the lifecycle rule of docs/backends.md",

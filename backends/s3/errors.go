@@ -2,8 +2,6 @@ package s3
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"net"
 	"net/http"
@@ -12,47 +10,27 @@ import (
 	"github.com/aws/smithy-go"
 
 	"github.com/sluice-ftp/sluice/backends"
+	"github.com/sluice-ftp/sluice/backends/bucket"
 )
 
-var (
-	errTooLong   = errors.New("with the prefix longer than 1,024 bytes")
-	errTooMany   = errors.New("more objects in it than max_rename_objects")
-	errParts     = errors.New("more parts than the store takes")
-	errShort     = errors.New("the store sent less than it announced")
-	errStalled   = errors.New("the store sent nothing for a while")
-	errNoVersion = errors.New("the store gave no ETag")
-	errNoLength  = errors.New("the store did not say how long the object is")
-	errNoUpload  = errors.New("the store gave no upload id")
-	errOccupied  = errors.New("another object has come to the new place of one of them, which stays at its old one")
-	errIgnored   = errors.New("the store, or something before it, ignored the range that was asked for")
-	errParting   = errors.New("parts of an upload go on arriving after it was aborted")
+var errCredentials = errors.New("no credentials")
 
-	errCredentials = errors.New("no credentials")
-)
+// noSuchUpload is the code for an upload in parts that was completed or aborted, or never was.
+const noSuchUpload = "NoSuchUpload"
 
-// fault is an error whose kind is known where it happens; translate adds what was being done.
-func fault(kind backends.Kind, err error) *backends.Error {
-	return &backends.Error{Kind: kind, Err: err}
-}
+// Failure implements bucket.Store.
+func (s *store) Failure(err error) bucket.Failure { return failure(err) }
 
-// translate makes every error that leaves the package a *backends.Error. Only the error itself is
-// asked whether it is one: an error that came out of a reader may have anything in its tree.
-func translate(op, key string, err error) error {
-	if err == nil {
-		return nil
-	}
-	if e, ok := err.(*backends.Error); ok { //nolint:errorlint // see above
-		known := *e
-		known.Op, known.Key = op, key
-		return &known
-	}
+func failure(err error) bucket.Failure {
 	kind, temporary := classify(err)
-	e := &backends.Error{Op: op, Key: key, Kind: kind, Temporary: temporary, Err: err}
+	f := bucket.Failure{
+		Kind: kind, Temporary: temporary, Retry: retryable(err), Unsure: unsure(err), Gone: code(err) == noSuchUpload,
+	}
 	var re *awshttp.ResponseError
 	if errors.As(err, &re) {
-		e.RequestID = re.ServiceRequestID()
+		f.RequestID = re.ServiceRequestID()
 	}
-	return e
+	return f
 }
 
 // kindsOfCodes are the codes of S3's errors that mean something to a client or an operator.
@@ -127,7 +105,7 @@ func classify(err error) (kind backends.Kind, temporary bool) {
 		return kind, kind == backends.Unavailable || kind == backends.NoSpace
 	}
 	switch {
-	case isTrust(err):
+	case bucket.IsTrust(err):
 		return backends.Misconfigured, false
 	case errors.Is(err, context.Canceled):
 		return backends.Internal, false
@@ -148,35 +126,11 @@ func classify(err error) (kind backends.Kind, temporary bool) {
 	return backends.Unavailable, true
 }
 
-// ignoreMissing makes the lack of a key no error.
-func ignoreMissing(err error) error {
-	if isMissing(err) {
-		return nil
-	}
-	return err
-}
-
-// isTrust: the other side is not who it should be, or does not speak TLS.
-func isTrust(err error) bool {
-	var verify *tls.CertificateVerificationError
-	var unknown x509.UnknownAuthorityError
-	var record tls.RecordHeaderError
-	return errors.As(err, &verify) || errors.As(err, &unknown) || errors.As(err, &record) ||
-		errors.Is(err, http.ErrSchemeMismatch)
-}
-
-// retryable: the same request may be sent again at once. ctx is the caller's, not the attempt's.
-func retryable(ctx context.Context, err error) bool {
-	var known *backends.Error
-	if ctx.Err() != nil || errors.As(err, &known) {
-		return false
-	}
+// retryable: the same request may be sent again at once.
+func retryable(err error) bool {
 	switch code(err) {
 	case "ConditionalRequestConflict", "OperationAborted", "RequestTimeTooSkewed":
 		return true // the SDK corrects its clock by the answer
-	}
-	if errors.Is(err, context.DeadlineExceeded) {
-		return true
 	}
 	var dns *net.DNSError
 	if errors.As(err, &dns) && dns.IsNotFound {
@@ -190,7 +144,7 @@ func retryable(ctx context.Context, err error) bool {
 func unsure(err error) bool {
 	var re *awshttp.ResponseError
 	if !errors.As(err, &re) {
-		return !isTrust(err) && !errors.Is(err, errCredentials)
+		return !bucket.IsTrust(err) && !errors.Is(err, errCredentials)
 	}
 	status := re.HTTPStatusCode()
 	return status >= http.StatusInternalServerError || !answered(status)

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sluice-ftp/sluice/backends/bucket"
 	"github.com/sluice-ftp/sluice/backends/pages"
 	"github.com/sluice-ftp/sluice/backends/s3"
 )
@@ -16,11 +17,11 @@ func TestOpenRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	for want, c := range map[string]s3.Config{
-		"allow_http": {Bucket: "b", Memory: small, Endpoint: "http://127.0.0.1:1"},
-		"slash":      {Bucket: "b", Memory: small, Prefix: "in"},
-		"ca_file":    {Bucket: "b", Memory: small, CAFile: "/nowhere"},
+		"allow_http": {Bucket: "b", Endpoint: "http://127.0.0.1:1"},
+		"slash":      {Bucket: "b", Config: bucket.Config{Prefix: "in"}},
+		"ca_file":    {Bucket: "b", CAFile: "/nowhere"},
 	} {
-		c.SweepEvery = -1
+		c.Memory, c.SweepEvery = small, -1
 		a, err := s3.Open(t.Context(), c)
 		if err == nil {
 			_ = a.Close()

@@ -8,12 +8,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -24,6 +22,8 @@ import (
 	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/auth"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"github.com/sluice-ftp/sluice/backends/bucket"
 )
 
 const (
@@ -33,10 +33,8 @@ const (
 	// nothing is the SHA-256 of no content.
 	nothing = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
-	// maxErrorDocument bounds what is read of an error, maxRest of what follows an answer before its
-	// connection is used again.
+	// maxErrorDocument bounds what is read of an error.
 	maxErrorDocument = 64 << 10
-	maxRest          = 4 << 10
 )
 
 // hot makes the requests that files consist of: a page of a listing, the writing of an object or a
@@ -102,8 +100,8 @@ type request struct {
 	query  url.Values
 	header http.Header
 
-	body []*part // one behind the other
-	hash string  // SHA-256 of the body, or unsigned
+	body []*bucket.Part // one behind the other
+	hash string         // SHA-256 of the body, or unsigned
 }
 
 // do sends a request and returns an answer of success, whose body is the caller's to close. An error
@@ -153,12 +151,8 @@ func (h *hot) build(r request) *http.Request {
 		req.Header.Set("X-Amz-Request-Payer", "requester")
 	}
 	hash := nothing
-	var size int64
-	for _, p := range r.body {
-		size += p.size
-	}
-	if size > 0 {
-		req.Body, req.ContentLength, hash = &outgoing{parts: r.body}, size, r.hash
+	if body := bucket.NewBody(0, r.body...); body.Len() > 0 {
+		req.Body, req.ContentLength, hash = body, body.Len(), r.hash
 	}
 	req.Header.Set("X-Amz-Content-Sha256", hash)
 	return req
@@ -203,116 +197,23 @@ func (h *hot) refusal(resp *http.Response) error {
 	}
 }
 
-// drain reads what is left of an answer, so that its connection can be used again.
-func drain(resp *http.Response) {
-	_, _ = io.CopyN(io.Discard, resp.Body, maxRest)
-	_ = resp.Body.Close()
-}
-
-// outgoing sends parts, once, and not any more when it is closed: a transport may go on sending after
-// the answer has come, when the memory is another upload's.
-type outgoing struct {
-	mu     sync.Mutex
-	closed bool
-	parts  []*part // what is left
-	offset int64   // of the first
-}
-
-// next is what comes next, up to the end of a page. The lock is held.
-func (o *outgoing) next() ([]byte, error) {
-	if o.closed {
-		return nil, http.ErrBodyReadAfterClose
-	}
-	for len(o.parts) > 0 {
-		if p := o.parts[0]; o.offset < p.size {
-			return p.at(o.offset, p.size), nil
-		}
-		o.parts, o.offset = o.parts[1:], 0
-	}
-	return nil, io.EOF
-}
-
-// Read implements io.Reader.
-func (o *outgoing) Read(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	b, err := o.next()
-	n := copy(p, b)
-	o.offset += int64(n)
-	return n, err
-}
-
-// WriteTo implements io.WriterTo: pages go out as they are.
-func (o *outgoing) WriteTo(w io.Writer) (sum int64, err error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	for {
-		b, err := o.next()
-		if err == io.EOF { //nolint:errorlint // our own
-			return sum, nil
-		}
-		if err == nil {
-			var n int
-			n, err = w.Write(b)
-			o.offset += int64(n)
-			sum += int64(n)
-		}
-		if err != nil {
-			return sum, err
-		}
-	}
-}
-
-// Close implements io.Closer. It waits for what is being sent, which the end of the request's
-// connection ends.
-func (o *outgoing) Close() error {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.closed, o.parts = true, nil
-	return nil
-}
-
-// plainConn lets a part be written from where it is. net/http puts a limit around a body that hides
-// its WriteTo, and would copy it through a small buffer.
-type plainConn struct{ net.Conn }
-
-// ReadFrom implements io.ReaderFrom.
-func (c plainConn) ReadFrom(r io.Reader) (int64, error) {
-	if limited, ok := r.(*io.LimitedReader); ok {
-		if o, ok := limited.R.(*outgoing); ok {
-			n, err := o.WriteTo(c.Conn)
-			limited.N -= n
-			return n, err
-		}
-	}
-	return io.Copy(struct{ io.Writer }{c.Conn}, r)
-}
-
 // write sends an object or a part, and returns its ETag.
 func (h *hot) write(ctx context.Context, r request) (etag string, err error) {
 	r.method = http.MethodPut
-	resp, err := h.do(ctx, r)
+	resp, err := h.do(ctx, r) //nolint:bodyclose // Drain does
 	if err != nil {
 		return "", err
 	}
-	drain(resp)
+	bucket.Drain(resp)
 	if etag = resp.Header.Get("ETag"); etag == "" {
-		return "", errNoVersion // it did not come from the store
+		return "", bucket.ErrNoVersion // it did not come from the store
 	}
 	return etag, nil
 }
 
 // hashOf is that of parts that are signed with their content.
-func hashOf(parts ...*part) string {
+func hashOf(parts ...*bucket.Part) string {
 	h := sha256.New()
-	for _, p := range parts {
-		for offset := int64(0); offset < p.size; {
-			n, _ := h.Write(p.at(offset, p.size))
-			offset += int64(n)
-		}
-	}
+	_, _ = bucket.NewBody(0, parts...).WriteTo(h) // neither ever fails
 	return hex.EncodeToString(h.Sum(nil))
 }
-
-// bytesPart makes a part of content that is in memory anyway.
-func bytesPart(content []byte) *part { return &part{head: content, size: int64(len(content))} }

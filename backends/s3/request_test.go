@@ -2,7 +2,6 @@ package s3_test
 
 import (
 	"bufio"
-	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -16,7 +15,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/sluice-ftp/sluice/backends"
-	"github.com/sluice-ftp/sluice/backends/pages"
 	"github.com/sluice-ftp/sluice/backends/s3"
 	"github.com/sluice-ftp/sluice/backends/s3fake"
 )
@@ -171,28 +169,6 @@ func TestRefusedBeforeTheEnd(t *testing.T) {
 	}
 	if c.Memory.TryReserve(c.Memory.Parts()) == nil {
 		t.Error("memory was not given back")
-	}
-}
-
-// What is closed belongs to someone else.
-func TestClosedOutgoing(t *testing.T) {
-	for name, read := range map[string]func(o io.ReadCloser) (int64, error){
-		"Read":    func(o io.ReadCloser) (int64, error) { n, err := o.Read(make([]byte, pages.Size)); return int64(n), err },
-		"WriteTo": func(o io.ReadCloser) (int64, error) { return o.(io.WriterTo).WriteTo(io.Discard) },
-	} {
-		t.Run(name, func(t *testing.T) {
-			o := s3.Outgoing("content")
-			if n, err := read(o); n != int64(len("content")) || err != nil {
-				t.Error(n, err)
-			}
-			o = s3.Outgoing("content")
-			if err := o.Close(); err != nil {
-				t.Error(err)
-			}
-			if n, err := read(o); n != 0 || !errors.Is(err, http.ErrBodyReadAfterClose) {
-				t.Error(n, err)
-			}
-		})
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/sluice-ftp/sluice/backends/backendtest"
+	"github.com/sluice-ftp/sluice/backends/bucket"
 	"github.com/sluice-ftp/sluice/backends/pages"
 	"github.com/sluice-ftp/sluice/backends/s3"
 	"github.com/sluice-ftp/sluice/backends/s3fake"
@@ -26,9 +27,9 @@ func config(t testing.TB, f *s3fake.Server) s3.Config {
 		t.Fatal(err)
 	}
 	return s3.Config{
+		Config: bucket.Config{Memory: memory, SweepEvery: -1, Log: slog.New(slog.NewTextHandler(t.Output(), nil))},
 		Bucket: "bucket", Region: "us-east-1", Endpoint: f.URL(), PathStyle: true, AllowHTTP: true,
-		AccessKeyID: "testkey", SecretAccessKey: "testsecret", Memory: memory, SweepEvery: -1,
-		Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
+		AccessKeyID: "testkey", SecretAccessKey: "testsecret",
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/sluice-ftp/sluice/backends"
+	"github.com/sluice-ftp/sluice/backends/bucket"
 	"github.com/sluice-ftp/sluice/backends/s3"
 )
 
@@ -46,7 +47,7 @@ func (s *s3Store) check(v validator, key string) {
 	if _, ok := s3.ProfileByName(s.Profile); !ok {
 		v.problem(key+".profile", "%q is not a choice; there are %s", s.Profile, strings.Join(s3.ProfileNames(), ", "))
 	}
-	if err := s3.CheckEndpoint(s.Endpoint, s.AllowHTTP); err != nil {
+	if err := bucket.CheckEndpoint(s.Endpoint, s.AllowHTTP); err != nil {
 		v.problem(key+".endpoint", "%v", err)
 	}
 	s.keys(v, key)
@@ -110,13 +111,16 @@ func (s *s3Store) config(o settings) (s3.Config, error) {
 		}
 	}
 	return s3.Config{
-		Bucket: s.Bucket, Prefix: s.Prefix, Region: s.Region, Endpoint: s.Endpoint, PathStyle: s.PathStyle,
+		Config: bucket.Config{
+			Prefix: s.Prefix, MaxRenameObjects: s.MaxRenameObjects,
+			NoResume: !s.Resumable.Enabled, KeepAtLeast: int64(s.Resumable.MinSize), KeepFor: time.Duration(s.Resumable.TTL),
+			Memory: o.memory, Log: o.log, Transport: o.watch.transport, Kept: o.watch.kept,
+		},
+		Bucket: s.Bucket, Region: s.Region, Endpoint: s.Endpoint, PathStyle: s.PathStyle,
 		AllowHTTP: s.AllowHTTP, CAFile: s.CAFile,
 		AccessKeyID: s.AccessKeyID, SecretAccessKey: secret, AssumeRole: s.AssumeRole, ExternalID: s.ExternalID,
 		Profile: profile, StorageClass: s.StorageClass, SSE: s.SSE, KMSKeyID: s.KMSKeyID, ACL: s.ACL, Tags: s.Tags,
-		RequestPayer: s.RequesterPays, MaxRenameObjects: s.MaxRenameObjects,
-		NoResume: !s.Resumable.Enabled, KeepAtLeast: int64(s.Resumable.MinSize), KeepFor: time.Duration(s.Resumable.TTL),
-		Memory: o.memory, Log: o.log, Transport: o.watch.transport, Kept: o.watch.kept,
+		RequestPayer: s.RequesterPays,
 	}, nil
 }
 

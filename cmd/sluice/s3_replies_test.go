@@ -16,6 +16,7 @@ import (
 
 	"github.com/sluice-ftp/sluice/auth"
 	"github.com/sluice-ftp/sluice/backends"
+	"github.com/sluice-ftp/sluice/backends/bucket"
 	"github.com/sluice-ftp/sluice/backends/pages"
 	"github.com/sluice-ftp/sluice/backends/s3"
 	"github.com/sluice-ftp/sluice/backends/s3fake"
@@ -81,7 +82,7 @@ func (i impatient) SetModTime(ctx context.Context, key string, t time.Time) erro
 }
 
 // bucket is a gateway in front of a fake bucket, and one client of it.
-type bucket struct {
+type front struct {
 	t       *testing.T
 	store   *s3fake.Server
 	control *textproto.Conn
@@ -93,16 +94,17 @@ const (
 	largeUpload  = 7 << 20 // more than a part of the smallest budget
 )
 
-// front starts a gateway; hurry bounds the adapter's calls.
-func front(t *testing.T, hurry bool) *bucket {
+// newFront starts a gateway; hurry bounds the adapter's calls.
+func newFront(t *testing.T, hurry bool) *front {
 	t.Helper()
 	store := s3fake.Start(t, s3fake.Options{Bucket: secretBucket, AccessKey: secretKey})
 	memory, err := pages.New(pages.MinBudget)
 	check0(t, err)
 	log := slog.New(slog.NewTextHandler(t.Output(), nil))
 	lake, err := s3.Open(t.Context(), s3.Config{
+		Config: bucket.Config{Memory: memory, Log: log, SweepEvery: -1},
 		Bucket: secretBucket, Region: "us-east-1", Endpoint: store.URL(), PathStyle: true, AllowHTTP: true,
-		AccessKeyID: secretKey, SecretAccessKey: "testsecret", Memory: memory, Log: log, SweepEvery: -1,
+		AccessKeyID: secretKey, SecretAccessKey: "testsecret",
 	})
 	check0(t, err)
 	t.Cleanup(func() { check0(t, lake.Close()) })
@@ -129,7 +131,7 @@ func front(t *testing.T, hurry bool) *bucket {
 	control, err := textproto.Dial("tcp", l.Addr().String())
 	check0(t, err)
 	t.Cleanup(func() { _ = control.Close() })
-	b := &bucket{t, store, control}
+	b := &front{t, store, control}
 	b.reply()
 	b.do("USER ann")
 	b.do("PASS x")
@@ -137,7 +139,7 @@ func front(t *testing.T, hurry bool) *bucket {
 	return b
 }
 
-func (b *bucket) reply() string {
+func (b *front) reply() string {
 	b.t.Helper()
 	code, text, err := b.control.ReadResponse(0)
 	if code == 0 && err != nil {
@@ -146,14 +148,14 @@ func (b *bucket) reply() string {
 	return fmt.Sprintf("%d %s", code, text)
 }
 
-func (b *bucket) do(command string) string {
+func (b *front) do(command string) string {
 	b.t.Helper()
 	check0(b.t, b.control.PrintfLine("%s", command))
 	return b.reply()
 }
 
 // transfer sends content, or takes what comes if it is nil, and returns the last reply.
-func (b *bucket) transfer(command string, content io.Reader) string {
+func (b *front) transfer(command string, content io.Reader) string {
 	b.t.Helper()
 	epsv := b.do("EPSV")
 	var port int
@@ -187,27 +189,27 @@ func (zeros) Read(p []byte) (int, error) {
 var ftpVerbs = []struct {
 	name string
 	main string // the request that does it
-	do   func(b *bucket) string
+	do   func(b *front) string
 }{
-	{"STOR", "PutObject", func(b *bucket) string { return b.transfer("STOR new", strings.NewReader("small")) }},
-	{"STOR large", "UploadPart", func(b *bucket) string { return b.transfer("STOR new", io.LimitReader(zeros{}, largeUpload)) }},
-	{"STOR published", "CompleteMultipartUpload", func(b *bucket) string {
+	{"STOR", "PutObject", func(b *front) string { return b.transfer("STOR new", strings.NewReader("small")) }},
+	{"STOR large", "UploadPart", func(b *front) string { return b.transfer("STOR new", io.LimitReader(zeros{}, largeUpload)) }},
+	{"STOR published", "CompleteMultipartUpload", func(b *front) string {
 		return b.transfer("STOR new", io.LimitReader(zeros{}, largeUpload))
 	}},
-	{"RETR", "GetObject", func(b *bucket) string { return b.transfer("RETR file", nil) }},
-	{"LIST", "ListObjectsV2", func(b *bucket) string { return b.transfer("LIST full", nil) }},
-	{"MLSD", "ListObjectsV2", func(b *bucket) string { return b.transfer("MLSD full", nil) }},
-	{"SIZE", "HeadObject", func(b *bucket) string { return b.do("SIZE file") }},
-	{"DELE", "DeleteObject", func(b *bucket) string { return b.do("DELE full/file") }},
-	{"MKD", "PutObject", func(b *bucket) string { return b.do("MKD new") }},
-	{"RMD", "DeleteObject", func(b *bucket) string { return b.do("RMD folder") }},
-	{"RNTO", "CopyObject", func(b *bucket) string {
+	{"RETR", "GetObject", func(b *front) string { return b.transfer("RETR file", nil) }},
+	{"LIST", "ListObjectsV2", func(b *front) string { return b.transfer("LIST full", nil) }},
+	{"MLSD", "ListObjectsV2", func(b *front) string { return b.transfer("MLSD full", nil) }},
+	{"SIZE", "HeadObject", func(b *front) string { return b.do("SIZE file") }},
+	{"DELE", "DeleteObject", func(b *front) string { return b.do("DELE full/file") }},
+	{"MKD", "PutObject", func(b *front) string { return b.do("MKD new") }},
+	{"RMD", "DeleteObject", func(b *front) string { return b.do("RMD folder") }},
+	{"RNTO", "CopyObject", func(b *front) string {
 		if r := b.do("RNFR file"); !strings.HasPrefix(r, "350") {
 			return r
 		}
 		return b.do("RNTO other")
 	}},
-	{"MFMT", "CopyObject", func(b *bucket) string { return b.do("MFMT 20200102030405 file") }},
+	{"MFMT", "CopyObject", func(b *front) string { return b.do("MFMT 20200102030405 file") }},
 }
 
 // s3Replies are the replies to each error of S3, in the order of ftpVerbs. "-" is a case that
@@ -255,7 +257,7 @@ func TestS3Replies(t *testing.T) {
 			t.Run(fmt.Sprintf("%s %v %s", row.code, row.all, verb.name), func(t *testing.T) {
 				t.Parallel()
 				hurry := row.code == "SlowDown" || row.code == "InternalError"
-				b := front(t, hurry)
+				b := newFront(t, hurry)
 				b.store.Put("file", []byte("content"), nil)
 				b.store.Put("folder/", nil, nil)
 				b.store.Put("full/file", []byte("content"), nil)
@@ -302,7 +304,7 @@ func statusOf(code string) int {
 
 // TestS3BadOffset: a restart behind the end has a reply of its own.
 func TestS3BadOffset(t *testing.T) {
-	b := front(t, false)
+	b := newFront(t, false)
 	b.store.Put("file", []byte("content"), nil)
 	for _, test := range []struct {
 		offset, want string

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/sluice-ftp/sluice/backends/backendtest"
+	"github.com/sluice-ftp/sluice/backends/bucket"
 	"github.com/sluice-ftp/sluice/backends/pages"
 	"github.com/sluice-ftp/sluice/backends/s3"
 	"github.com/sluice-ftp/sluice/e2e/versity"
@@ -74,9 +75,10 @@ func config(t *testing.T, store versity.Store) s3.Config {
 		t.Fatal("no such profile")
 	}
 	return s3.Config{
+		Config: bucket.Config{Memory: memory, SweepEvery: -1, Log: slog.New(slog.NewTextHandler(t.Output(), nil))},
 		Bucket: store.Bucket, Region: store.Region, Endpoint: store.Endpoint, PathStyle: true, AllowHTTP: true,
 		AccessKeyID: store.AccessKey, SecretAccessKey: store.SecretKey,
-		Profile: profile, Memory: memory, SweepEvery: -1, Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
+		Profile: profile,
 	}
 }
 

@@ -1,4 +1,4 @@
-package s3
+package bucket
 
 import (
 	"context"
@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -14,8 +13,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/sluice-ftp/sluice/backends"
@@ -25,7 +22,7 @@ import (
 // an intent is written first, which another process carries out to its end if this one dies: readers
 // see the old tree, or both, or the new one, and never neither.
 func (a *Adapter) Rename(ctx context.Context, from, to string, o backends.RenameOptions) error {
-	return translate("rename", from, a.rename(ctx, from, to, o))
+	return a.Translate("rename", from, a.rename(ctx, from, to, o))
 }
 
 func (a *Adapter) rename(ctx context.Context, from, to string, o backends.RenameOptions) error {
@@ -34,25 +31,25 @@ func (a *Adapter) rename(ctx context.Context, from, to string, o backends.Rename
 	}
 	switch {
 	case o.IfAbsent && !a.Capabilities().IfAbsent:
-		return fault(backends.Unsupported, nil)
+		return Fault(backends.Unsupported, nil)
 	case from == "":
-		return fault(backends.Permission, errRoot)
+		return Fault(backends.Permission, errRoot)
 	case to == "":
-		return fault(backends.Exist, errRoot)
+		return Fault(backends.Exist, errRoot)
 	}
 	src, err := a.stat(ctx, from)
 	if err != nil {
 		return err
 	}
 	if src.Dir && (to == from || strings.HasPrefix(to, from+"/")) {
-		return fault(backends.InvalidName, nil)
+		return Fault(backends.InvalidName, nil)
 	}
 	dst, err := a.stat(ctx, to)
 	switch {
-	case err != nil && !missing(err):
+	case err != nil && !a.missing(err):
 		return err
 	case err == nil && (dst.Dir || src.Dir || o.IfAbsent):
-		return fault(backends.Exist, nil)
+		return Fault(backends.Exist, nil)
 	case src.Dir:
 		return a.renameFolder(ctx, from, to)
 	case from == to:
@@ -62,17 +59,17 @@ func (a *Adapter) rename(ctx context.Context, from, to string, o backends.Rename
 }
 
 func (a *Adapter) renameObject(ctx context.Context, from, to string, ifAbsent bool) error {
-	head, err := a.head(ctx, from)
+	info, err := a.head(ctx, a.full(from))
 	if err != nil {
 		return err
 	}
-	if _, err := a.copyObject(ctx, object(from, head), head, to, ifAbsent); err != nil {
+	if _, err := a.copyObject(ctx, info, a.full(to), ifAbsent); err != nil {
 		return err
 	}
 	// Both are there: to end with one of them is all that is left to do, also for who has gone.
 	ctx = background(ctx)
 	return a.leave(ctx, a.full(from), func(ctx context.Context) error {
-		return a.deleteVersion(ctx, a.full(from), aws.ToString(head.ETag))
+		return a.deleteVersion(ctx, a.full(from), info.Version)
 	})
 }
 
@@ -105,8 +102,8 @@ func (a *Adapter) renameFolder(ctx context.Context, from, to string) error {
 		return err
 	}
 	// Someone may have been first, and have finished since we looked.
-	if f := a.folderAt(ctx, asking, to); f.err != nil || f.exists {
-		return firstOf(a.delete(background(ctx), name), firstOf(f.err, fault(backends.Exist, nil)))
+	if f := a.folderAt(ctx, Asking, to); f.err != nil || f.exists {
+		return firstOf(a.delete(background(ctx), name), firstOf(f.err, Fault(backends.Exist, nil)))
 	}
 	return a.leave(ctx, a.folder(from), func(ctx context.Context) error {
 		return a.carryOut(background(ctx), name, in)
@@ -119,11 +116,11 @@ func (a *Adapter) mayRename(ctx context.Context, from, to string) error {
 	n := 0
 	return a.each(ctx, a.folder(from), func(keys []string) error {
 		if n += len(keys); n > a.MaxRenameObjects {
-			return fault(backends.Permission, fmt.Errorf("%w (%d)", errTooMany, a.MaxRenameObjects))
+			return Fault(backends.Permission, fmt.Errorf("%w (%d)", errTooMany, a.MaxRenameObjects))
 		}
 		for _, key := range keys {
 			if len(key)+longer > backends.MaxKey {
-				return fault(backends.InvalidName, errTooLong)
+				return Fault(backends.InvalidName, errTooLong)
 			}
 		}
 		return nil
@@ -135,14 +132,14 @@ func (in *intent) encode() ([]byte, error) {
 	in.Nonce = rand.Text()
 	content, err := json.Marshal(in)
 	if err != nil {
-		return nil, fmt.Errorf("s3: intent: %w", err)
+		return nil, fmt.Errorf("intent: %w", err)
 	}
 	return content, nil
 }
 
 // announce writes the intent, unless there is one for the same target.
 func (a *Adapter) announce(ctx context.Context, name string, in *intent) error {
-	if !a.Profile.ConditionalPut {
+	if !a.store.Traits().Conditional {
 		return a.rewrite(ctx, name, in)
 	}
 	content, err := in.encode()
@@ -159,7 +156,7 @@ func (a *Adapter) carryOut(ctx context.Context, name string, in *intent) error {
 	m := &move{adapter: a, intent: in, copied: map[string]string{}}
 	err := a.each(ctx, in.From, func(keys []string) error { return parallel(ctx, keys, m.copy) })
 	stop()
-	if err != nil && !in.Copied && !temporary(err) {
+	if err != nil && !in.Copied && !a.temporary(err) {
 		// It can never be done: one of them is archived, or not ours to read.
 		return firstOf(m.undo(ctx, name), err)
 	}
@@ -174,7 +171,7 @@ func (a *Adapter) carryOut(ctx context.Context, name string, in *intent) error {
 		err = a.delete(ctx, name)
 	}
 	if err == nil && m.occupied {
-		err = fault(backends.Conflict, errOccupied)
+		err = Fault(backends.Conflict, errOccupied)
 	}
 	return err
 }
@@ -192,8 +189,8 @@ type move struct {
 }
 
 // token is that of the copy of one version.
-func (m *move) token(full, etag string) string {
-	sum := sha256.Sum256([]byte(m.ID + "\n" + full + "\n" + etag))
+func (m *move) token(info *Info) string {
+	sum := sha256.Sum256([]byte(m.ID + "\n" + info.Name + "\n" + info.Version))
 	return hex.EncodeToString(sum[:16])
 }
 
@@ -201,22 +198,21 @@ func (m *move) token(full, etag string) string {
 // someone, who is right.
 func (m *move) copy(ctx context.Context, full string) error {
 	a := m.adapter
-	head, err := a.headAs(ctx, full)
-	if isMissing(err) {
+	info, err := a.head(ctx, full)
+	if a.missing(err) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	etag := aws.ToString(head.ETag)
-	there, err := m.copyVersion(ctx, full, head)
+	there, err := m.copyVersion(ctx, info)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	switch {
 	case err != nil:
 		return err
 	case there:
-		m.copied[full] = etag
+		m.copied[full] = info.Version
 	default:
 		m.occupied = true
 	}
@@ -224,23 +220,22 @@ func (m *move) copy(ctx context.Context, full string) error {
 }
 
 // copyVersion says whether the version that head describes is at To.
-func (m *move) copyVersion(ctx context.Context, full string, head *s3.HeadObjectOutput) (bool, error) {
+func (m *move) copyVersion(ctx context.Context, info *Info) (bool, error) {
 	a := m.adapter
-	to := m.To + strings.TrimPrefix(full, m.From)
-	from, target := strings.TrimPrefix(full, a.Prefix), strings.TrimPrefix(to, a.Prefix)
-	if dir, ok := strings.CutSuffix(target, "/"); ok && aws.ToInt64(head.ContentLength) == 0 {
+	to := m.To + strings.TrimPrefix(info.Name, m.From)
+	if dir, ok := strings.CutSuffix(strings.TrimPrefix(to, a.Prefix), "/"); ok && info.Size == 0 {
 		return true, a.keep(ctx, dir) // some servers do not copy placeholders
 	}
-	token := m.token(full, aws.ToString(head.ETag))
-	present, err := a.headAs(ctx, to)
+	token := m.token(info)
+	present, err := a.head(ctx, to)
 	switch {
 	case err == nil:
-		return present.Metadata[metaToken] == token, nil
-	case !isMissing(err) || m.Copied:
-		return false, ignoreMissing(err)
+		return present.Metadata[MetaToken] == token, nil
+	case !a.missing(err) || m.Copied:
+		return false, a.ignoreMissing(err)
 	}
-	_, err = a.copyAs(ctx, object(from, head), head, target, a.Profile.ConditionalCopy, token)
-	if translated := translate("copy", from, err); backends.KindOf(translated) == backends.Exist {
+	_, err = a.copyAs(ctx, info, to, a.store.Traits().CopyIfAbsent, token)
+	if a.kind(err) == backends.Exist {
 		return false, nil
 	}
 	return err == nil, err
@@ -257,26 +252,20 @@ func (m *move) undo(ctx context.Context, name string) error {
 
 // takeBack removes the copy of one object, if there is one and it is that still.
 func (m *move) takeBack(ctx context.Context, full string) error {
-	source, err := m.adapter.headAs(ctx, full)
+	a := m.adapter
+	source, err := a.head(ctx, full)
 	if err != nil {
-		return ignoreMissing(err)
+		return a.ignoreMissing(err)
 	}
-	to := m.To + strings.TrimPrefix(full, m.From)
-	head, err := m.adapter.headAs(ctx, to)
+	copied, err := a.head(ctx, m.To+strings.TrimPrefix(full, m.From))
 	if err != nil {
-		return ignoreMissing(err)
+		return a.ignoreMissing(err)
 	}
-	placeholder := strings.HasSuffix(to, "/") && aws.ToInt64(head.ContentLength) == 0
-	if !placeholder && head.Metadata[metaToken] != m.token(full, aws.ToString(source.ETag)) {
+	placeholder := strings.HasSuffix(copied.Name, "/") && copied.Size == 0
+	if !placeholder && copied.Metadata[MetaToken] != m.token(source) {
 		return nil // someone else's
 	}
-	return m.adapter.deleteVersion(ctx, to, aws.ToString(head.ETag))
-}
-
-// temporary: the same may succeed later.
-func temporary(err error) bool {
-	var e *backends.Error
-	return errors.As(translate("", "", err), &e) && e.Temporary
+	return a.deleteVersion(ctx, copied.Name, copied.Version)
 }
 
 // remove removes what was copied, if it is still that.
@@ -290,7 +279,7 @@ func (a *Adapter) rewrite(ctx context.Context, name string, in *intent) error {
 	if err != nil {
 		return err
 	}
-	return a.writePrivate(ctx, asking, name, content)
+	return a.writePrivate(ctx, Asking, name, content)
 }
 
 // renameStale is the age at which an intent is taken for that of a killed process: less than for an
@@ -336,9 +325,9 @@ func parallel(ctx context.Context, keys []string, do func(ctx context.Context, k
 
 // each calls do with the names in the bucket that begin with prefix, a page at a time.
 func (a *Adapter) each(ctx context.Context, prefix string, do func(keys []string) error) error {
-	return a.eachPage(ctx, prefix, func(page *page) error {
-		keys := make([]string, 0, len(page.objects))
-		for _, o := range page.objects {
+	return a.EachPage(ctx, prefix, func(page *Page) error {
+		keys := make([]string, 0, len(page.Objects))
+		for _, o := range page.Objects {
 			keys = append(keys, o.Key)
 		}
 		return do(keys)

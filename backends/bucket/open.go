@@ -1,9 +1,8 @@
-package s3
+package bucket
 
 import (
 	"context"
 	"io"
-	"net/http"
 	"time"
 
 	"github.com/sluice-ftp/sluice/backends"
@@ -15,7 +14,7 @@ import (
 func (a *Adapter) Open(ctx context.Context, key string, o backends.OpenOptions) (backends.Reader, error) {
 	r, err := a.open(ctx, key, o)
 	if err != nil {
-		return nil, translate("open", key, err)
+		return nil, a.Translate("open", key, err)
 	}
 	return r, nil
 }
@@ -26,22 +25,21 @@ func (a *Adapter) open(ctx context.Context, key string, o backends.OpenOptions) 
 	}
 	switch {
 	case key == "":
-		return nil, fault(backends.IsDir, nil)
+		return nil, Fault(backends.IsDir, nil)
 	case o.Offset < 0:
-		return nil, fault(backends.BadOffset, nil)
+		return nil, Fault(backends.BadOffset, nil)
 	}
 	r := &reader{adapter: a}
 	ctx, r.cancel = context.WithCancel(ctx)
 	r.cursor = cursor{adapter: a, ctx: ctx, full: a.full(key), version: o.IfVersion, offset: o.Offset, end: -1}
-	header, err := r.cursor.open()
+	info, err := r.cursor.open()
 	switch {
 	case err == nil:
-		r.object = backends.Object{
-			Key: key, Version: header.Get("ETag"), ModTime: writtenAt(header), Size: o.Offset + r.cursor.left,
-		}
-	case code(err) == "InvalidRange": // what S3 calls also the end of an object
+		r.object = info.object(key)
+		r.object.Size = o.Offset + r.cursor.left
+	case a.kind(err) == backends.BadOffset: // which the end of an object is, too
 		r.object, err = a.atEnd(ctx, key, o)
-	case isMissing(err):
+	case a.missing(err):
 		err = a.isFolder(ctx, key, err)
 	}
 	if err != nil {
@@ -54,40 +52,37 @@ func (a *Adapter) open(ctx context.Context, key string, o backends.OpenOptions) 
 
 // isFolder is why there is no object at key: because it is a folder, or err.
 func (a *Adapter) isFolder(ctx context.Context, key string, err error) error {
-	switch f := a.folderAt(ctx, asking, key); {
+	switch f := a.folderAt(ctx, Asking, key); {
 	case f.err != nil:
 		return f.err
 	case f.exists:
-		return fault(backends.IsDir, nil)
+		return Fault(backends.IsDir, nil)
 	}
 	return err
 }
 
 // atEnd describes an object that is to be read from its very end, and refuses an offset behind it.
 func (a *Adapter) atEnd(ctx context.Context, key string, o backends.OpenOptions) (backends.Object, error) {
-	head, err := a.head(ctx, key)
+	info, err := a.head(ctx, a.full(key))
 	if err != nil {
 		return backends.Object{}, err
 	}
-	obj := object(key, head)
+	obj := info.object(key)
 	switch {
 	case o.IfVersion != "" && o.IfVersion != obj.Version:
-		err = fault(backends.Conflict, nil)
+		err = Fault(backends.Conflict, nil)
 	case o.Offset != obj.Size:
-		err = fault(backends.BadOffset, nil)
+		err = Fault(backends.BadOffset, nil)
 	}
 	return obj, err
 }
 
-// get asks for bytes of an object; span and version may be "". The body lives as long as ctx.
-func (a *Adapter) get(ctx context.Context, full, span, version string) (resp *http.Response, err error) {
-	r := request{method: http.MethodGet, full: full, header: make(http.Header)}
-	set(r.header, "Range", span)
-	set(r.header, "If-Match", version)
-	err = retry(ctx, patience{total: asking.total}, func(ctx context.Context) error {
+// get asks for bytes of an object; version may be "". The body lives as long as ctx.
+func (a *Adapter) get(ctx context.Context, full string, s Span, version string) (content *Content, err error) {
+	err = a.Retry(ctx, Patience{Total: Asking.Total}, func(ctx context.Context) error {
 		ctx, cancel := context.WithCancel(ctx)
-		late := time.AfterFunc(asking.attempt, cancel)
-		resp, err = a.hot.do(ctx, r) //nolint:bodyclose // the cursor does
+		late := time.AfterFunc(Asking.Attempt, cancel)
+		content, err = a.store.Get(ctx, full, s, version)
 		if !late.Stop() && err != nil {
 			err = errStalled
 		}
@@ -96,7 +91,7 @@ func (a *Adapter) get(ctx context.Context, full, span, version string) (resp *ht
 		}
 		return err
 	})
-	return resp, err
+	return content, err
 }
 
 // reader is the content of one version of an object.
@@ -120,7 +115,7 @@ func (r *reader) Close() error {
 func (r *reader) Read(p []byte) (int, error) {
 	n, err := r.cursor.Read(p)
 	if err != nil && err != io.EOF { //nolint:errorlint // the cursor's own
-		err = translate("read", r.object.Key, err)
+		err = r.adapter.Translate("read", r.object.Key, err)
 	}
 	return n, err
 }
@@ -143,11 +138,11 @@ func (r *reader) WriteTo(w io.Writer) (int64, error) {
 		case err == io.EOF: //nolint:errorlint // the cursor's own
 			return out.sum, nil
 		case err != nil:
-			return out.sum, translate("read", r.object.Key, err)
+			return out.sum, r.adapter.Translate("read", r.object.Key, err)
 		}
 		if pace.storeIsSlow(n, read.Sub(begun), time.Since(read)) && r.object.Size-r.cursor.offset >= worthRanges {
 			if err := r.ahead(out); err != nil || out.err != nil {
-				return out.sum, firstOf(out.err, translate("read", r.object.Key, err))
+				return out.sum, firstOf(out.err, r.adapter.Translate("read", r.object.Key, err))
 			}
 		}
 	}

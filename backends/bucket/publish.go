@@ -1,9 +1,7 @@
-package s3
+package bucket
 
 import (
 	"context"
-
-	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/sluice-ftp/sluice/backends"
 )
@@ -17,85 +15,77 @@ type writing struct {
 	adapter *Adapter
 	full    string // the name in the bucket
 	token   string // what is in the object's metadata if it is ours
-	patience
+	Patience
 
 	// ifAbsent and ifVersion are the conditions that do sends along.
 	ifAbsent  bool
 	ifVersion string
 
-	// do sends the request and returns the ETag of what is there then.
+	// do sends the request and returns the version of what is there then.
 	do func(ctx context.Context) (string, error)
 
 	doubt bool // an answer was lost
 }
 
-// publish returns the ETag of the object, exactly when it is there.
-func (w *writing) publish(ctx context.Context) (etag string, err error) {
+// publish returns the version of the object, exactly when it is there.
+func (w *writing) publish(ctx context.Context) (version string, err error) {
 	ctx = background(ctx)
-	err = retry(ctx, w.patience, func(ctx context.Context) error {
+	err = w.adapter.Retry(ctx, w.Patience, func(ctx context.Context) error {
 		if w.doubt {
 			var known bool
-			if etag, known, err = w.look(ctx); known || err != nil {
+			if version, known, err = w.look(ctx); known || err != nil {
 				return err
 			}
 		}
-		etag, err = w.do(ctx)
-		if err != nil && unsure(err) {
+		version, err = w.do(ctx)
+		if w.adapter.unsure(err) {
 			w.doubt = true
 		}
 		return err
 	})
-	if err != nil && (w.doubt || code(err) == "NoSuchUpload") {
+	if err != nil && (w.doubt || w.adapter.gone(err)) {
 		if ours, known, lookErr := w.look(ctx); known && lookErr == nil {
 			return ours, nil
 		}
 	}
-	return etag, w.refusal(err)
+	return version, w.refusal(err)
 }
 
 // look asks whose object is there. known is false if the request may be sent again, because what is
 // there, if anything, is what its conditions want.
-func (w *writing) look(ctx context.Context) (etag string, known bool, err error) {
-	head, err := w.adapter.headAs(ctx, w.full)
+func (w *writing) look(ctx context.Context) (version string, known bool, err error) {
+	info, err := w.adapter.head(ctx, w.full)
 	switch {
-	case isMissing(err):
+	case w.adapter.missing(err):
 		if w.ifVersion != "" {
-			err = fault(backends.Conflict, err)
+			err = Fault(backends.Conflict, err)
 		} else {
 			err = nil
 		}
 		return "", false, err
 	case err != nil:
 		return "", false, err
-	case head.Metadata[metaToken] == w.token:
-		return aws.ToString(head.ETag), true, nil
+	case info.Metadata[MetaToken] == w.token:
+		return info.Version, true, nil
 	case w.ifAbsent:
-		return "", false, fault(backends.Exist, nil)
-	case w.ifVersion != "" && w.ifVersion != aws.ToString(head.ETag):
-		return "", false, fault(backends.Conflict, nil)
+		return "", false, Fault(backends.Exist, nil)
+	case w.ifVersion != "" && w.ifVersion != info.Version:
+		return "", false, Fault(backends.Conflict, nil)
 	}
 	return "", false, nil
 }
 
 // refusal is what a condition that did not hold is called.
 func (w *writing) refusal(err error) error {
-	if err == nil || code(err) == "NoSuchUpload" {
+	if err == nil || w.adapter.gone(err) {
 		return err
 	}
-	kind, _ := classify(err)
+	kind := w.adapter.kind(err)
 	switch {
 	case w.ifAbsent && kind == backends.Conflict:
-		return fault(backends.Exist, err)
+		return Fault(backends.Exist, err)
 	case w.ifVersion != "" && kind == backends.NotExist:
-		return fault(backends.Conflict, err)
+		return Fault(backends.Conflict, err)
 	}
 	return err
-}
-
-// version is what an answer of success has to name: one without did not come from the store.
-func version(etag *string) (string, error) {
-	if aws.ToString(etag) == "" {
-		return "", errNoVersion
-	}
-	return *etag, nil
 }

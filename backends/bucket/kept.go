@@ -1,4 +1,4 @@
-package s3
+package bucket
 
 import (
 	"bufio"
@@ -8,19 +8,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"time"
-
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/sluice-ftp/sluice/backends"
 )
 
-// kept is what the record of an upload says beyond others if the upload is kept for its owner when it
+// Kept is what the record of an upload says beyond others if the upload is kept for its owner when it
 // breaks off. Whoever writes the record owns the upload: each writing is on the condition that nobody
 // has written it since, and has a nonce, so that no two are alike.
-type kept struct {
+type Kept struct {
 	Owner string `json:"owner,omitempty"`
 	// Token is in the metadata of the object to be.
 	Token string `json:"token,omitempty"`
@@ -28,7 +24,7 @@ type kept struct {
 	Parked bool `json:"parked,omitempty"`
 	// Parts are those that the upload goes on from: all of them if it is parked, else those that
 	// were there when its writer took it over.
-	Parts []keptPart `json:"parts,omitempty"`
+	Parts []Piece `json:"parts,omitempty"`
 	// Next is the first number that the present writer, or the next one, gives a part.
 	Next int32 `json:"next,omitempty"`
 	// Tail bytes are behind the record itself, TailCRC is their CRC-32.
@@ -42,17 +38,9 @@ type kept struct {
 	Dead  bool   `json:"dead,omitempty"`
 	Nonce string `json:"nonce,omitempty"`
 
-	etag string // the record's; "" if it is not there, or not ours any more
+	version string // the record's; "" if it is not there, or not ours any more
 	// hurry: who waits for the record to be written does so at the end of a session.
 	hurry bool
-}
-
-// keptPart is a part that the store has. A CRC of 0 is not known: some stores list none.
-type keptPart struct {
-	Number int32  `json:"n"`
-	Size   int64  `json:"s"`
-	ETag   string `json:"e"`
-	CRC    uint32 `json:"c"`
 }
 
 const (
@@ -60,9 +48,6 @@ const (
 	// that process says so.
 	lease   = time.Minute
 	renewal = 20 * time.Second
-	// stride is left between the numbers of parts of two processes, so that what the first still has
-	// on its way does not meet those of the second.
-	stride = 64
 	// maxRecord bounds a record without its tail: 10,000 parts.
 	maxRecord = 2 * mib
 )
@@ -75,10 +60,10 @@ func (a *Adapter) slot(key, owner string) string {
 }
 
 // live: some process writes the upload, or did until a moment ago.
-func (r *record) live() bool { return !r.Parked && !r.Dead && r.age < lease }
+func (r *Record) live() bool { return !r.Parked && !r.Dead && r.age < lease }
 
 // durable is how many bytes the parts have.
-func (k *kept) durable() (n int64) {
+func (k *Kept) durable() (n int64) {
 	for _, p := range k.Parts {
 		n += p.Size
 	}
@@ -87,7 +72,7 @@ func (k *kept) durable() (n int64) {
 
 // unproven drops the first part behind offset with which nothing can be compared, and what follows it, and
 // says whether there was one: the client sends all of that again.
-func (k *kept) unproven(offset int64) bool {
+func (k *Kept) unproven(offset int64) bool {
 	var begin int64
 	for i, p := range k.Parts {
 		if begin >= offset && p.CRC == 0 {
@@ -100,52 +85,46 @@ func (k *kept) unproven(offset int64) bool {
 }
 
 // swap writes the record if it is still the one that was read or written last.
-func (r *record) swap(ctx context.Context, a *Adapter, tail *part) error {
+func (r *Record) swap(ctx context.Context, a *Adapter, tail *Part) error {
 	r.Nonce = rand.Text()
 	content, err := json.Marshal(r)
 	if err != nil {
-		return fmt.Errorf("s3: record: %w", err)
+		return fmt.Errorf("record: %w", err)
 	}
-	body := []*part{bytesPart(append(content, '\n'))}
+	body := []*Part{BytesPart(append(content, '\n'))}
 	if tail != nil {
 		body = append(body, tail)
 	}
-	h := a.privateHeader()
-	h.Set("X-Amz-Meta-"+metaToken, r.Nonce)
-	set(h, "If-Match", r.etag)
-	if r.etag == "" {
-		h.Set("If-None-Match", "*")
-	}
-	w := &writing{adapter: a, full: r.name, token: r.Nonce, patience: transferring, ifAbsent: r.etag == "", ifVersion: r.etag}
+	o := newPrivate(r.name, r.Nonce)
+	o.IfVersion, o.IfAbsent = r.version, r.version == ""
+	w := &writing{adapter: a, full: r.name, token: r.Nonce, Patience: Transferring, ifAbsent: o.IfAbsent, ifVersion: o.IfVersion}
 	if r.hurry {
-		w.patience = asking
+		w.Patience = Asking
 	}
-	w.do = func(ctx context.Context) (string, error) {
-		return a.hot.write(ctx, request{full: r.name, header: h, body: body, hash: hashOf(body...)})
-	}
-	etag, err := w.publish(ctx)
-	err = translate("put", r.Key, err) // so that it has its kind
+	w.do = func(ctx context.Context) (string, error) { return a.store.Write(ctx, o, body...) }
+	version, err := w.publish(ctx)
+	err = a.Translate("put", r.Key, err) // so that it has its kind
 	switch {
 	case err == nil:
-		r.etag = etag
+		r.version = version
 	case backends.KindOf(err) == backends.Conflict:
-		r.etag = ""
+		r.version = ""
 	}
 	return err
 }
 
 // supersede takes the place of what was kept before, or is Busy if a process writes it.
-func (r *record) supersede(ctx context.Context, a *Adapter) error {
+func (r *Record) supersede(ctx context.Context, a *Adapter) error {
 	old, err := a.loadRecord(ctx, r.name, nil)
 	switch {
-	case isMissing(err):
-		return fault(backends.Busy, err)
+	case a.missing(err):
+		return Fault(backends.Busy, err)
 	case err != nil:
 		return err
 	case old.live():
-		return fault(backends.Busy, nil)
+		return Fault(backends.Busy, nil)
 	}
-	r.etag, r.Before, r.Lost = old.etag, old.Before, old.Lost
+	r.version, r.Before, r.Lost = old.version, old.Before, old.Lost
 	switch {
 	case old.Dead:
 	case old.UploadID != "":
@@ -165,25 +144,25 @@ func (r *record) supersede(ctx context.Context, a *Adapter) error {
 // busy is what the loss of a race for a record is called.
 func busy(err error) error {
 	if kind := backends.KindOf(err); kind == backends.Conflict || kind == backends.Exist {
-		return fault(backends.Busy, err)
+		return Fault(backends.Busy, err)
 	}
 	return err
 }
 
 // remove deletes the record, unless it leads to uploads that are to be found later.
-func (r *record) remove(ctx context.Context, a *Adapter) error {
+func (r *Record) remove(ctx context.Context, a *Adapter) error {
 	if r.Strays {
 		r.Strays, r.Lost = false, append(r.Lost, r.Begun)
 	}
 	if len(r.Lost) == 0 {
-		return a.deleteVersion(ctx, r.name, r.etag)
+		return a.deleteVersion(ctx, r.name, r.version)
 	}
 	r.Dead, r.UploadID, r.Parts = true, "", nil
 	return r.write(ctx, a, nil)
 }
 
 // endBefore ends the uploads that this one took the place of.
-func (r *record) endBefore(ctx context.Context, a *Adapter) error {
+func (r *Record) endBefore(ctx context.Context, a *Adapter) error {
 	for _, id := range r.Before {
 		if err := a.abort(ctx, r.Key, id); err != nil {
 			return err
@@ -194,31 +173,31 @@ func (r *record) endBefore(ctx context.Context, a *Adapter) error {
 }
 
 // loadRecord reads a record, and its tail into a part that has room for it, unless that is nil.
-func (a *Adapter) loadRecord(ctx context.Context, name string, tail *part) (*record, error) {
-	var r *record
-	err := retry(ctx, asking, func(ctx context.Context) (err error) {
-		resp, err := a.hot.do(ctx, request{method: http.MethodGet, full: name})
+func (a *Adapter) loadRecord(ctx context.Context, name string, tail *Part) (*Record, error) {
+	var r *Record
+	err := a.Retry(ctx, Asking, func(ctx context.Context) (err error) {
+		found, err := a.store.Get(ctx, name, Span{0, -1}, "")
 		if err != nil {
 			return err
 		}
-		defer drain(resp)
-		r = &record{name: name, kept: &kept{etag: resp.Header.Get("ETag")}}
-		if r.when, err = http.ParseTime(resp.Header.Get("Last-Modified")); err != nil {
-			return fault(backends.Corrupt, fmt.Errorf("%w: %w", errRecord, err))
+		defer func() { _ = found.Body.Close() }()
+		r = &Record{name: name, Kept: &Kept{version: found.Version}}
+		if r.when = found.Written; r.when.IsZero() {
+			return Fault(backends.Corrupt, errRecord)
 		}
-		r.age = serverTime(resp).Sub(r.when)
-		return r.read(resp.Body, tail)
+		r.age = found.Asked.Sub(r.when)
+		return r.read(found.Body, tail)
 	})
 	if err != nil {
 		return nil, err
 	}
 	if r.Owner == "" {
-		r.kept = nil
+		r.Kept = nil
 	}
 	return r, nil
 }
 
-func (r *record) read(body io.Reader, tail *part) error {
+func (r *Record) read(body io.Reader, tail *Part) error {
 	in := bufio.NewReaderSize(body, 64<<10)
 	var line []byte
 	for {
@@ -231,74 +210,27 @@ func (r *record) read(body io.Reader, tail *part) error {
 			return err
 		}
 		if len(line) > maxRecord {
-			return fault(backends.Corrupt, errRecord)
+			return Fault(backends.Corrupt, errRecord)
 		}
 	}
 	if err := json.Unmarshal(line, r); err != nil {
-		return fault(backends.Corrupt, fmt.Errorf("%w: %w", errRecord, err))
+		return Fault(backends.Corrupt, fmt.Errorf("%w: %w", errRecord, err))
 	}
 	if tail == nil || r.Tail == 0 {
 		return nil
 	}
 	if r.Tail > tail.bytes() {
-		return fault(backends.Corrupt, errRecord)
+		return Fault(backends.Corrupt, errRecord)
 	}
 	for tail.size, tail.crc = 0, 0; tail.size < r.Tail; {
-		n, err := in.Read(tail.at(tail.size, r.Tail))
+		n, err := in.Read(tail.At(tail.size, r.Tail))
 		tail.wrote(n)
 		if err != nil && tail.size < r.Tail {
 			return fmt.Errorf("%w: %w", errShort, err)
 		}
 	}
 	if tail.crc != r.TailCRC {
-		return fault(backends.Corrupt, errRecord)
+		return Fault(backends.Corrupt, errRecord)
 	}
-	return nil
-}
-
-// amid: a part of that size may have others behind it.
-func (a *Adapter) amid(size int64) bool {
-	if a.Profile.UniformParts {
-		return size == a.partSize
-	}
-	return size >= a.smallest
-}
-
-// recover finds the parts that a process left which ended without parking: those that follow the ones
-// that it began with, without a gap. NoSuchUpload says that it had published them, or that someone
-// has ended the upload.
-func (r *record) recover(ctx context.Context, a *Adapter) error {
-	next, most := r.Next, r.Next-1
-	in := &s3.ListPartsInput{Bucket: &a.Bucket, Key: &r.Key, UploadId: &r.UploadID, RequestPayer: a.payer()}
-	for {
-		var out *s3.ListPartsOutput
-		err := retry(ctx, asking, func(ctx context.Context) (err error) {
-			out, err = a.client.ListParts(ctx, in)
-			return err
-		})
-		if err != nil {
-			return err
-		}
-		for _, p := range out.Parts {
-			number := aws.ToInt32(p.PartNumber)
-			most = max(most, number)
-			if number != next {
-				continue
-			}
-			found := keptPart{Number: number, Size: aws.ToInt64(p.Size), ETag: aws.ToString(p.ETag)}
-			crc, err := parseHeader(aws.ToString(p.ChecksumCRC32))
-			if a.Profile.Checksums && err != nil || !a.amid(found.Size) {
-				continue // nothing could follow it, or it could not be published
-			}
-			found.CRC = crc
-			r.Parts = append(r.Parts, found)
-			next++
-		}
-		if !aws.ToBool(out.IsTruncated) || out.NextPartNumberMarker == nil {
-			break
-		}
-		in.PartNumberMarker = out.NextPartNumberMarker
-	}
-	r.Next = most + stride
 	return nil
 }

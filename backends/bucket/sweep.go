@@ -1,14 +1,10 @@
-package s3
+package bucket
 
 import (
 	"context"
 	"errors"
 	"strings"
 	"time"
-
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"github.com/sluice-ftp/sluice/backends"
 )
@@ -26,9 +22,10 @@ func (a *Adapter) Sweep(ctx context.Context) error {
 	}{
 		{"uploads/", min(a.StaleAfter, a.KeepFor), a.sweepUpload, a.Kept},
 		{"renames/", a.renameAfter(), a.sweepRename, nil},
+		{"appends/", a.StaleAfter, a.sweepAppend, nil},
 	} {
 		seen, err := a.stale(ctx, a.private(kind.folder), kind.age, func(name string, now time.Time) {
-			if err := kind.end(ctx, name, now); err != nil && !isMissing(err) {
+			if err := kind.end(ctx, name, now); err != nil && !a.missing(err) {
 				errs = append(errs, err)
 			}
 		})
@@ -43,19 +40,24 @@ func (a *Adapter) Sweep(ctx context.Context) error {
 // stale calls do for everything below prefix that was last written longer than age ago, with the
 // store's time, and returns all that it has seen.
 func (a *Adapter) stale(ctx context.Context, prefix string, age time.Duration, do func(name string, now time.Time)) (seen backends.Kept, err error) {
-	err = a.eachPage(ctx, prefix, func(page *page) error {
-		for _, o := range page.objects {
+	err = a.EachPage(ctx, prefix, func(page *Page) error {
+		for _, o := range page.Objects {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
 			seen.Add(o.ModTime)
-			if page.asked.Sub(o.ModTime) > age {
-				do(o.Key, page.asked)
+			if page.Asked.Sub(o.ModTime) > age {
+				do(o.Key, page.Asked)
 			}
 		}
 		return nil
 	})
 	return seen, err
+}
+
+// sweepAppend removes what was to be joined to an object by a process that was killed.
+func (a *Adapter) sweepAppend(ctx context.Context, name string, _ time.Time) error {
+	return a.delete(ctx, name)
 }
 
 // sweepUpload ends the upload that a record tells of, and then the record.
@@ -67,7 +69,7 @@ func (a *Adapter) sweepUpload(ctx context.Context, name string, now time.Time) e
 	if !strings.HasPrefix(r.Key, a.Prefix) {
 		return nil // not written by us
 	}
-	if r.kept != nil {
+	if r.Kept != nil {
 		return a.sweepKept(ctx, r, now)
 	}
 	if r.age <= a.StaleAfter {
@@ -79,7 +81,7 @@ func (a *Adapter) sweepUpload(ctx context.Context, name string, now time.Time) e
 		}
 	}
 	if r.UploadID == "" || r.Strays {
-		if err := a.abortStrays(ctx, r, now); err != nil {
+		if err := a.store.AbortStrays(ctx, r, now); err != nil {
 			return err
 		}
 	}
@@ -88,7 +90,7 @@ func (a *Adapter) sweepUpload(ctx context.Context, name string, now time.Time) e
 }
 
 // sweepKept ends what is kept for too long, and what was lost on the way to it.
-func (a *Adapter) sweepKept(ctx context.Context, r *record, now time.Time) error {
+func (a *Adapter) sweepKept(ctx context.Context, r *Record, now time.Time) error {
 	if r.age <= a.KeepFor {
 		return nil
 	}
@@ -98,11 +100,11 @@ func (a *Adapter) sweepKept(ctx context.Context, r *record, now time.Time) error
 	}
 	r.Lost, r.Strays = nil, false
 	for _, begun := range lost {
-		if now.Sub(begun) <= a.StaleAfter+startWindow {
+		if now.Sub(begun) <= a.StaleAfter+StartWindow {
 			r.Lost = append(r.Lost, begun) // it may be too young yet
 			continue
 		}
-		if err := a.abortStrays(ctx, &record{Key: r.Key, UploadID: r.UploadID, Begun: begun}, now); err != nil {
+		if err := a.store.AbortStrays(ctx, &Record{Key: r.Key, UploadID: r.UploadID, Begun: begun}, now); err != nil {
 			return err
 		}
 	}
@@ -114,41 +116,6 @@ func (a *Adapter) sweepKept(ctx context.Context, r *record, now time.Time) error
 	return err
 }
 
-// startWindow is how long after the record was written a request to begin may have been on its way,
-// with some room for clocks.
-const startWindow = 10 * time.Minute
-
-// abortStrays ends uploads that were begun for a record and whose name nobody heard: on its very key,
-// within minutes of it, without a part, with our kind of checksum, and as old as the record.
-func (a *Adapter) abortStrays(ctx context.Context, r *record, now time.Time) error {
-	var out *s3.ListMultipartUploadsOutput
-	err := retry(ctx, cleaning, func(ctx context.Context) (err error) {
-		out, err = a.client.ListMultipartUploads(ctx, &s3.ListMultipartUploadsInput{
-			Bucket: &a.Bucket, Prefix: &r.Key, RequestPayer: a.payer(), EncodingType: types.EncodingTypeUrl,
-		})
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	for _, u := range out.Uploads {
-		begun := aws.ToTime(u.Initiated)
-		id := aws.ToString(u.UploadId)
-		if unescape(out.EncodingType, u.Key) != r.Key || id == r.UploadID ||
-			begun.Sub(r.Begun).Abs() > startWindow || now.Sub(begun) <= a.StaleAfter ||
-			a.Profile.Checksums && u.ChecksumAlgorithm != "" && u.ChecksumAlgorithm != types.ChecksumAlgorithmCrc32 {
-			continue
-		}
-		n, err := a.countParts(ctx, r.Key, id)
-		if code(err) == "NoSuchUpload" || n > 0 {
-			continue
-		}
-		if err == nil {
-			err = a.abort(ctx, r.Key, id)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
+// StartWindow is how long after a record was written a request to begin may have been on its way, with
+// some room for clocks.
+const StartWindow = 10 * time.Minute

@@ -1,11 +1,9 @@
-package s3
+package bucket
 
 import (
 	"context"
 	"fmt"
 	"io"
-	"net/http"
-	"strings"
 	"time"
 
 	"github.com/sluice-ftp/sluice/backends"
@@ -35,42 +33,26 @@ type cursor struct {
 }
 
 // open asks for what is left, and returns what the store says of the object.
-func (c *cursor) open() (http.Header, error) {
-	resp, err := c.adapter.get(c.ctx, c.full, span{c.offset, c.end}.header(), c.version)
+func (c *cursor) open() (*Info, error) {
+	content, err := c.adapter.get(c.ctx, c.full, Span{c.offset, c.end}, c.version)
 	if err != nil {
 		return nil, err
 	}
 	switch {
-	case resp.ContentLength < 0:
+	case content.Length < 0:
 		err = errNoLength
-	case c.offset > 0 || c.end >= 0:
-		if !strings.HasPrefix(resp.Header.Get("Content-Range"), fmt.Sprintf("bytes %d-", c.offset)) {
-			err = errIgnored
-		}
+	case content.From != c.offset, c.end >= 0 && content.Length > c.end-c.offset:
+		err = errIgnored
 	}
 	if err != nil {
-		_ = resp.Body.Close()
-		return nil, fault(backends.Unavailable, err)
+		_ = content.Body.Close()
+		return nil, Fault(backends.Unavailable, err)
 	}
-	c.body, c.left = resp.Body, resp.ContentLength
+	c.body, c.left = content.Body, content.Length
 	if c.left == 0 {
 		c.drop()
 	}
-	return resp.Header, nil
-}
-
-// span is a piece of an object: from begin to before end. An end below 0 is the object's.
-type span struct{ begin, end int64 }
-
-// header writes it as HTTP does (RFC 9110, section 14.1.2); all of the object is "".
-func (s span) header() string {
-	switch {
-	case s.begin == 0 && s.end < 0:
-		return ""
-	case s.end < 0:
-		return fmt.Sprintf("bytes=%d-", s.begin)
-	}
-	return fmt.Sprintf("bytes=%d-%d", s.begin, s.end-1)
+	return &content.Info, nil
 }
 
 // Read implements io.Reader.
@@ -101,7 +83,7 @@ func (c *cursor) Read(p []byte) (int, error) {
 			continue
 		}
 		if c.failed++; c.failed > reopenings {
-			return 0, fault(backends.Unavailable, fmt.Errorf("%w: %w", errShort, err))
+			return 0, Fault(backends.Unavailable, fmt.Errorf("%w: %w", errShort, err))
 		}
 	}
 }
@@ -136,13 +118,14 @@ func (c *cursor) drop() {
 // reopen asks for the rest of the same version.
 func (c *cursor) reopen() error {
 	if c.failed > 0 {
-		if err := pause(c.ctx, firstPause<<c.failed); err != nil {
+		if err := Pause(c.ctx, firstPause<<c.failed); err != nil {
 			return err
 		}
 	}
 	_, err := c.open()
-	if err != nil && (isMissing(err) || code(err) == "InvalidRange") {
-		err = fault(backends.Conflict, err) // it was there
+	switch c.adapter.kind(err) {
+	case backends.NotExist, backends.BadOffset:
+		return Fault(backends.Conflict, err) // it was there
 	}
 	return err
 }

@@ -1,4 +1,4 @@
-package s3
+package bucket
 
 import (
 	"context"
@@ -12,11 +12,15 @@ import (
 	"github.com/sluice-ftp/sluice/backends/pages"
 )
 
+// headSize is what an upload reads before it asks for memory of the budget: a record of TLS. So who
+// opens an upload and sends nothing takes nothing, and most small files never ask.
+const headSize = 16 << 10
+
 // Put implements backends.CloudStorageAdapter. What fits into one part is one request; the rest goes
 // out in parts while it comes in.
 func (a *Adapter) Put(ctx context.Context, key string, r io.Reader, o backends.PutOptions) (backends.Object, error) {
 	obj, err := a.put(ctx, key, r, o)
-	return obj, translate("put", key, err)
+	return obj, a.Translate("put", key, err)
 }
 
 func (a *Adapter) put(ctx context.Context, key string, r io.Reader, o backends.PutOptions) (backends.Object, error) {
@@ -27,16 +31,16 @@ func (a *Adapter) put(ctx context.Context, key string, r io.Reader, o backends.P
 	can := a.Capabilities()
 	switch {
 	case key == "":
-		return none, fault(backends.IsDir, nil)
+		return none, Fault(backends.IsDir, nil)
 	case o.Offset < 0:
-		return none, fault(backends.BadOffset, nil)
+		return none, Fault(backends.BadOffset, nil)
 	case o.Offset > 0 && o.Continue == "" && !can.Offset, o.Resumable && !can.Resume, (o.IfAbsent || o.IfVersion != "") && !can.IfAbsent:
-		return none, fault(backends.Unsupported, nil)
+		return none, Fault(backends.Unsupported, nil)
 	}
 	looking, cancel := context.WithCancel(ctx)
 	u := &upload{
 		adapter: a, ctx: ctx, key: key, r: r, options: o,
-		token: rand.Text(), folder: a.ask(looking, transferring, key),
+		token: rand.Text(), name: a.full(key), folder: a.ask(looking, Transferring, key),
 	}
 	defer func() {
 		cancel()
@@ -48,6 +52,9 @@ func (a *Adapter) put(ctx context.Context, key string, r io.Reader, o backends.P
 		}
 		defer u.before.drop()
 	}
+	if u.joined != nil {
+		return u.join()
+	}
 	return u.run()
 }
 
@@ -58,6 +65,8 @@ type upload struct {
 	key     string
 	r       io.Reader
 	options backends.PutOptions
+	// name is that in the bucket of what is written.
+	name string
 	// token is in the object's metadata: after a lost answer it tells whether the object is ours.
 	token string
 	// folder will say whether the key is one; nil when it has.
@@ -66,10 +75,13 @@ type upload struct {
 	size int64
 	// present is the object that an upload with an offset goes on from: copied are the pieces of it
 	// that become the first parts, before what follows them and is read and sent again.
-	present *objectCopy
+	present *Info
 	tags    string // of it
-	copied  []span
+	copied  []Span
 	before  cursor
+	// joined is what is written now and will be part of the object: the present one stays as it is.
+	joined *backends.PutOptions
+	joins  int64 // the bytes of the present one then
 
 	// fenced: another process has taken the upload over.
 	fenced atomic.Bool
@@ -93,13 +105,13 @@ func (u *upload) run() (backends.Object, error) {
 	}
 	buf := a.heads.Get().(*[headSize]byte)
 	defer a.heads.Put(buf)
-	head := &part{head: buf[:]}
+	head := &Part{head: buf[:], table: a.table()}
 	ended, err := u.fill(head, headSize)
 	if err != nil || ended {
 		return u.only(m, head, err)
 	}
 
-	first := &part{lease: a.Memory.TryFirst()}
+	first := &Part{lease: a.Memory.TryFirst(), table: a.table()}
 	defer func() { first.release() }()
 	if first.lease != nil {
 		first.write(head.head)
@@ -109,7 +121,8 @@ func (u *upload) run() (backends.Object, error) {
 		}
 	}
 
-	size := a.partSize
+	traits := a.store.Traits()
+	size := traits.PartSize
 	if m == nil {
 		m = newMultipart(u)
 	}
@@ -118,7 +131,7 @@ func (u *upload) run() (backends.Object, error) {
 		// It will take a while, in which the upload can begin: later it would keep a part waiting.
 		m.begin()
 		if lease, err = a.Memory.Reserve(u.ctx, size); err != nil {
-			return m.run(&part{}, true, backends.Alive(u.ctx))
+			return m.run(&Part{}, true, backends.Alive(u.ctx))
 		}
 	}
 	if first.lease != nil {
@@ -136,17 +149,22 @@ func (u *upload) run() (backends.Object, error) {
 }
 
 // only publishes what one part holds, behind what is copied.
-func (u *upload) only(m *multipart, p *part, err error) (backends.Object, error) {
-	a := u.adapter
+func (u *upload) only(m *multipart, p *Part, err error) (backends.Object, error) {
 	switch {
 	case m == nil:
-	case err != nil && u.options.Resumable && worthKeeping(err) && !m.hasBegun && a.amid(p.size) && p.size >= a.KeepAtLeast:
+	case err != nil && !m.hasBegun && u.keepsOnly(p, err):
 		m.beginIn(background(u.ctx)) // to be kept
 		return m.run(p, true, err)
 	case m.hasBegun:
 		return m.run(p, true, err)
 	}
 	return u.whole(p, err)
+}
+
+// keepsOnly: a part that is all there is of an upload is kept after err.
+func (u *upload) keepsOnly(p *Part, err error) bool {
+	a := u.adapter
+	return u.options.Resumable && a.worthKeeping(err) && a.store.Traits().Amid(p.size) > 0 && p.size >= a.KeepAtLeast
 }
 
 // goOn goes on from what was kept.
@@ -158,13 +176,13 @@ func (u *upload) goOn() (backends.Object, error) {
 	defer m.cancel()
 	ended := false
 	if err == nil {
-		ended, err = u.fill(p, u.adapter.partSize)
+		ended, err = u.fill(p, u.adapter.store.Traits().PartSize)
 	}
 	return m.run(p, ended, err)
 }
 
 // whole publishes an object that one part holds, unless err.
-func (u *upload) whole(p *part, err error) (backends.Object, error) {
+func (u *upload) whole(p *Part, err error) (backends.Object, error) {
 	if err == nil {
 		err = u.admit()
 	}
@@ -174,49 +192,42 @@ func (u *upload) whole(p *part, err error) (backends.Object, error) {
 	if err != nil {
 		return backends.Object{}, err
 	}
-	a := u.adapter
-	r := request{full: a.full(u.key), header: a.newObject(u.metadata()), body: []*part{p}, hash: unsigned}
-	if u.present != nil {
-		u.present.describeObject(r.header, u.tags)
-	}
-	set(r.header, "Content-Type", u.options.ContentType)
-	if a.Profile.Checksums {
-		r.header.Set(headerCRC, header(p.crc))
-	}
-	if u.options.IfAbsent {
-		r.header.Set("If-None-Match", "*")
-	}
-	set(r.header, "If-Match", u.options.IfVersion)
-	etag, err := u.publish(sending(p.size), func(ctx context.Context) (string, error) {
-		return a.hot.write(ctx, r)
+	o := u.newObject()
+	version, err := u.publish(Uploading(p.size), func(ctx context.Context) (string, error) {
+		return u.adapter.store.Write(ctx, o, p)
 	})
 	if err != nil {
 		return backends.Object{}, err
 	}
-	return u.object(etag), nil
+	return u.object(version), nil
 }
 
-func (u *upload) metadata() map[string]string {
+// newObject is what the store is to be told of the object.
+func (u *upload) newObject() *NewObject {
 	m := make(map[string]string, len(u.options.Metadata)+2)
 	maps.Copy(m, u.options.Metadata)
-	m[metaToken] = u.token
+	m[MetaToken] = u.token
 	if t := u.options.ModTime; !t.IsZero() {
-		m[metaModTime] = formatModTime(t)
+		m[MetaModTime] = FormatModTime(t)
 	}
-	return m
+	return &NewObject{
+		Name: u.name, ContentType: u.options.ContentType, Metadata: m,
+		IfAbsent: u.options.IfAbsent, IfVersion: u.options.IfVersion,
+		Like: u.present, LikeTags: u.tags, Copied: len(u.copied) > 0,
+	}
 }
 
-func (u *upload) object(etag string) backends.Object {
+func (u *upload) object(version string) backends.Object {
 	t := u.options.ModTime
 	if t.IsZero() {
 		t = time.Now()
 	}
-	return backends.Object{Key: u.key, Size: u.size, ModTime: t.UTC(), Version: etag}
+	return backends.Object{Key: u.key, Size: u.size, ModTime: t.UTC(), Version: version}
 }
 
 // publish makes the object visible by do.
-func (u *upload) publish(p patience, do func(ctx context.Context) (string, error)) (string, error) {
-	w := &writing{adapter: u.adapter, full: u.adapter.full(u.key), token: u.token, patience: p, do: do}
+func (u *upload) publish(p Patience, do func(ctx context.Context) (string, error)) (string, error) {
+	w := &writing{adapter: u.adapter, full: u.name, token: u.token, Patience: p, do: do}
 	w.ifAbsent, w.ifVersion = u.options.IfAbsent, u.options.IfVersion
 	return w.publish(u.ctx)
 }

@@ -1,13 +1,10 @@
-package s3
+package bucket
 
 import (
 	"context"
 	"errors"
 	"path"
 	"strings"
-
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/sluice-ftp/sluice/backends"
 )
@@ -20,29 +17,27 @@ var errRoot = errors.New("the root itself")
 // Mkdir implements backends.CloudStorageAdapter. The folders above need nothing: a key below them is
 // all that they are.
 func (a *Adapter) Mkdir(ctx context.Context, dir string) error {
-	return translate("mkdir", dir, a.mkdir(ctx, dir))
+	return a.Translate("mkdir", dir, a.mkdir(ctx, dir))
 }
 
 func (a *Adapter) mkdir(ctx context.Context, dir string) error {
 	_, err := a.stat(ctx, dir)
 	switch {
 	case err == nil:
-		return fault(backends.Exist, nil)
-	case !missing(err):
+		return Fault(backends.Exist, nil)
+	case !a.missing(err):
 		return err
 	case len(a.folder(dir)) > backends.MaxKey:
-		return fault(backends.InvalidName, errTooLong)
+		return Fault(backends.InvalidName, errTooLong)
 	}
 	return a.keep(ctx, dir)
 }
 
 // keep writes the placeholder of a folder; one that is there already does no harm.
 func (a *Adapter) keep(ctx context.Context, dir string) error {
-	h := a.encrypted()
-	h.Set("Content-Type", folderType)
-	set(h, "X-Amz-Acl", a.ACL)
-	return retry(ctx, asking, func(ctx context.Context) error {
-		_, err := a.writeSmall(ctx, a.folder(dir), h, nil)
+	placeholder := &NewObject{Name: a.folder(dir), Purpose: Folder, ContentType: folderType}
+	return a.Retry(ctx, Asking, func(ctx context.Context) error {
+		_, err := a.store.Write(ctx, placeholder)
 		return err
 	})
 }
@@ -57,15 +52,14 @@ func (a *Adapter) leave(ctx context.Context, full string, remove func(ctx contex
 	if dir == "." {
 		return remove(ctx)
 	}
-	const two = 2 // this one, and anything else
-	page, err := a.keys(ctx, a.folder(dir), "", two)
+	page, err := a.firstTwo(ctx, a.folder(dir)) // this one, and anything else
 	if err != nil {
 		return err
 	}
-	if len(page.objects) > 0 && page.objects[0].Key == a.folder(dir) {
+	if len(page.Objects) > 0 && page.Objects[0].Key == a.folder(dir) {
 		return remove(ctx) // it has a placeholder
 	}
-	if len(page.objects) == 1 {
+	if len(page.Objects) == 1 {
 		if err := a.keep(ctx, dir); err != nil {
 			return err
 		}
@@ -74,7 +68,7 @@ func (a *Adapter) leave(ctx context.Context, full string, remove func(ctx contex
 		return err
 	}
 	ctx = background(ctx)
-	f := a.folderAt(ctx, asking, dir)
+	f := a.folderAt(ctx, Asking, dir)
 	if f.err == nil && !f.exists {
 		f.err = a.keep(ctx, dir)
 	}
@@ -86,7 +80,7 @@ func (a *Adapter) leave(ctx context.Context, full string, remove func(ctx contex
 
 // Rmdir implements backends.CloudStorageAdapter.
 func (a *Adapter) Rmdir(ctx context.Context, dir string) error {
-	return translate("rmdir", dir, a.rmdir(ctx, dir))
+	return a.Translate("rmdir", dir, a.rmdir(ctx, dir))
 }
 
 func (a *Adapter) rmdir(ctx context.Context, dir string) error {
@@ -94,28 +88,27 @@ func (a *Adapter) rmdir(ctx context.Context, dir string) error {
 		return err
 	}
 	if dir == "" {
-		return fault(backends.Permission, errRoot)
+		return Fault(backends.Permission, errRoot)
 	}
-	const two = 2 // the placeholder, and anything else
-	page, err := a.keys(ctx, a.folder(dir), "", two)
+	page, err := a.firstTwo(ctx, a.folder(dir)) // the placeholder, and anything else
 	if err != nil {
 		return err
 	}
 	switch {
-	case len(page.objects) == 0:
-		if _, err := a.head(ctx, dir); err != nil {
+	case len(page.Objects) == 0:
+		if _, err := a.head(ctx, a.full(dir)); err != nil {
 			return err
 		}
-		return fault(backends.NotDir, nil)
-	case len(page.objects) > 1 || page.objects[0].Key != a.folder(dir):
-		return fault(backends.NotEmpty, nil)
+		return Fault(backends.NotDir, nil)
+	case len(page.Objects) > 1 || page.Objects[0].Key != a.folder(dir):
+		return Fault(backends.NotEmpty, nil)
 	}
 	return a.leave(ctx, a.folder(dir), func(ctx context.Context) error { return a.delete(ctx, a.folder(dir)) })
 }
 
 // Remove implements backends.CloudStorageAdapter.
 func (a *Adapter) Remove(ctx context.Context, key string) error {
-	return translate("remove", key, a.remove(ctx, key))
+	return a.Translate("remove", key, a.remove(ctx, key))
 }
 
 func (a *Adapter) remove(ctx context.Context, key string) error {
@@ -124,48 +117,22 @@ func (a *Adapter) remove(ctx context.Context, key string) error {
 		return err
 	}
 	if obj.Dir {
-		return fault(backends.IsDir, nil)
+		return Fault(backends.IsDir, nil)
 	}
 	return a.leave(ctx, a.full(key), func(ctx context.Context) error { return a.delete(ctx, a.full(key)) })
 }
 
-// delete removes what has that name in the bucket. S3 is content with a name that has gone.
-func (a *Adapter) delete(ctx context.Context, full string) error {
-	return retry(ctx, asking, func(ctx context.Context) error {
-		_, err := a.client.DeleteObject(ctx, &s3.DeleteObjectInput{
-			Bucket: &a.Bucket, Key: &full, RequestPayer: a.payer(),
-		})
-		return err
-	})
+// delete removes what has that name in the bucket. One that has gone is no error.
+func (a *Adapter) delete(ctx context.Context, name string) error {
+	return a.deleteVersion(ctx, name, "")
 }
 
-// deleteVersion removes what has that name if it is still the version etag. Another one has come
+// deleteVersion removes what has that name if it is still that version. Another one has come
 // meanwhile, and stays.
-func (a *Adapter) deleteVersion(ctx context.Context, full, etag string) error {
-	in := &s3.DeleteObjectInput{Bucket: &a.Bucket, Key: &full, RequestPayer: a.payer()}
-	if a.Profile.ConditionalDelete {
-		in.IfMatch = &etag
-	} else if head, err := a.headAs(ctx, full); err != nil || aws.ToString(head.ETag) != etag {
-		if isMissing(err) {
-			err = nil
-		}
-		return err
-	}
-	err := retry(ctx, asking, func(ctx context.Context) error {
-		_, err := a.client.DeleteObject(ctx, in)
-		return err
-	})
-	if kind, _ := classify(err); err != nil && (kind == backends.Conflict || kind == backends.NotExist) {
+func (a *Adapter) deleteVersion(ctx context.Context, name, version string) error {
+	err := a.Retry(ctx, Asking, func(ctx context.Context) error { return a.store.Delete(ctx, name, version) })
+	if kind := a.kind(err); kind == backends.NotExist || version != "" && kind == backends.Conflict {
 		return nil
 	}
 	return err
-}
-
-// missing: there is neither an object nor a folder.
-func missing(err error) bool {
-	var e *backends.Error
-	if errors.As(err, &e) {
-		return e.Kind == backends.NotExist
-	}
-	return isMissing(err)
 }

@@ -1,4 +1,4 @@
-package s3
+package bucket
 
 import (
 	"context"
@@ -8,7 +8,7 @@ import (
 	"github.com/sluice-ftp/sluice/backends"
 )
 
-// pageSize is the most entries that S3 answers with at once.
+// pageSize is the most entries that stores answer with at once.
 const pageSize = 1000
 
 // List implements backends.CloudStorageAdapter. One page is fetched ahead while the entries of the
@@ -16,7 +16,7 @@ const pageSize = 1000
 func (a *Adapter) List(ctx context.Context, dir string, o backends.ListOptions) iter.Seq2[backends.Object, error] {
 	return func(yield func(backends.Object, error) bool) {
 		if err := a.list(ctx, dir, o, yield); err != nil {
-			yield(backends.Object{}, translate("list", dir, err))
+			yield(backends.Object{}, a.Translate("list", dir, err))
 		}
 	}
 }
@@ -27,7 +27,7 @@ func (a *Adapter) list(ctx context.Context, dir string, o backends.ListOptions, 
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	l := &listing{adapter: a, dir: dir, prefix: a.folder(dir) + o.Prefix, found: dir == ""}
+	l := &listing{adapter: a, dir: dir, prefix: a.folder(dir) + o.Prefix, namesOnly: o.NamesOnly, found: dir == ""}
 	if strings.Contains(o.Prefix, "/") {
 		return l.exists(ctx) // no name has a slash in it
 	}
@@ -37,8 +37,8 @@ func (a *Adapter) list(ctx context.Context, dir string, o backends.ListOptions, 
 		if p.err != nil {
 			return p.err
 		}
-		if next = nil; p.page.truncated {
-			next = l.fetch(ctx, p.page.token)
+		if next = nil; p.page.More {
+			next = l.fetch(ctx, p.page.Token)
 		}
 		if !l.yield(p.page, yield) {
 			cancel()
@@ -55,19 +55,22 @@ func (a *Adapter) list(ctx context.Context, dir string, o backends.ListOptions, 
 type listing struct {
 	adapter     *Adapter
 	dir, prefix string
+	namesOnly   bool
 	found       bool   // anything, so that the folder exists
 	last        string // the last folder, which some servers repeat on the next page
 }
 
 type fetched struct {
-	page *page
+	page *Page
 	err  error
 }
 
 func (l *listing) fetch(ctx context.Context, token string) <-chan fetched {
 	next := make(chan fetched, 1)
 	go func() {
-		page, err := l.adapter.page(ctx, l.prefix, "/", token, pageSize)
+		page, err := l.adapter.page(ctx, Asking, Query{
+			Prefix: l.prefix, Delimiter: "/", Token: token, Most: pageSize, NamesOnly: l.namesOnly,
+		})
 		next <- fetched{page, err}
 	}()
 	return next
@@ -80,14 +83,14 @@ func (l *listing) exists(ctx context.Context) error {
 	}
 	obj, err := l.adapter.stat(ctx, l.dir)
 	if err == nil && !obj.Dir {
-		err = fault(backends.NotDir, nil)
+		err = Fault(backends.NotDir, nil)
 	}
 	return err
 }
 
 // yield passes on the entries of a page: objects and folders, each in order, merged.
-func (l *listing) yield(p *page, yield func(backends.Object, error) bool) bool {
-	objects, folders := p.objects, p.folders
+func (l *listing) yield(p *Page, yield func(backends.Object, error) bool) bool {
+	objects, folders := p.Objects, p.Folders
 	for len(objects) > 0 || len(folders) > 0 {
 		l.found = true
 		var obj backends.Object
@@ -131,37 +134,34 @@ func (l *listing) key(full string) (string, bool) {
 	return key, ok && key != "" && backends.CheckKey(key) == nil
 }
 
-// keys lists what begins with prefix, folders or not.
-func (a *Adapter) keys(ctx context.Context, prefix, token string, n int) (*page, error) {
-	return a.page(ctx, prefix, "", token, n)
-}
-
 // page asks for one page of a listing.
-func (a *Adapter) page(ctx context.Context, prefix, delimiter, token string, n int) (*page, error) {
-	return a.pageWith(ctx, asking, prefix, delimiter, token, n)
-}
-
-func (a *Adapter) pageWith(ctx context.Context, p patience, prefix, delimiter, token string, n int) (found *page, err error) {
-	err = retry(ctx, p, func(ctx context.Context) error {
-		found, err = a.hot.list(ctx, prefix, delimiter, token, n)
+func (a *Adapter) page(ctx context.Context, p Patience, q Query) (found *Page, err error) {
+	err = a.Retry(ctx, p, func(ctx context.Context) error {
+		found, err = a.store.List(ctx, q)
 		return err
 	})
 	return found, err
 }
 
-// eachPage calls do with all pages of what begins with prefix, folders or not.
-func (a *Adapter) eachPage(ctx context.Context, prefix string, do func(p *page) error) error {
-	for token := ""; ; {
-		p, err := a.keys(ctx, prefix, token, pageSize)
+// firstTwo are the first two names that begin with prefix, folders or not.
+func (a *Adapter) firstTwo(ctx context.Context, prefix string) (*Page, error) {
+	const two = 2
+	return a.page(ctx, Asking, Query{Prefix: prefix, Most: two})
+}
+
+// EachPage calls do with all pages of what begins with prefix, folders or not.
+func (a *Adapter) EachPage(ctx context.Context, prefix string, do func(p *Page) error) error {
+	for q := (Query{Prefix: prefix, Most: pageSize}); ; {
+		p, err := a.page(ctx, Asking, q)
 		if err != nil {
 			return err
 		}
 		if err := do(p); err != nil {
 			return err
 		}
-		if !p.truncated {
+		if !p.More {
 			return nil
 		}
-		token = p.token
+		q.Token = p.Token
 	}
 }

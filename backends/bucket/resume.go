@@ -1,15 +1,14 @@
-package s3
+package bucket
 
 import (
 	"context"
 	"errors"
 	"hash/crc32"
 	"io"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/sluice-ftp/sluice/backends"
 	"github.com/sluice-ftp/sluice/backends/pages"
@@ -25,60 +24,69 @@ var errGone = errors.New("what was kept has been continued or dropped meanwhile"
 func (a *Adapter) Pending(ctx context.Context, key, owner string) (backends.Pending, error) {
 	r, err := a.pending(ctx, key, owner)
 	if err != nil {
-		return backends.Pending{}, translate("pending", key, err)
+		return backends.Pending{}, a.Translate("pending", key, err)
 	}
-	return backends.Pending{Size: r.durable() + r.Tail, ModTime: r.when, Version: r.etag}, nil
+	return backends.Pending{Size: r.durable() + r.Tail, ModTime: r.when, Version: r.version}, nil
 }
 
-func (a *Adapter) pending(ctx context.Context, key, owner string) (*record, error) {
+func (a *Adapter) pending(ctx context.Context, key, owner string) (*Record, error) {
 	if err := a.begin(ctx, key); err != nil {
 		return nil, err
 	}
 	if !a.Capabilities().Resume {
-		return nil, fault(backends.Unsupported, nil)
+		return nil, Fault(backends.Unsupported, nil)
 	}
 	r, err := a.ownRecord(ctx, key, owner, nil)
 	switch {
 	case err != nil:
 		return nil, err
 	case r.live():
-		return nil, fault(backends.Busy, nil)
+		return nil, Fault(backends.Busy, nil)
 	case r.Parked:
 	default:
-		if err := r.recover(ctx, a); code(err) == "NoSuchUpload" {
-			return nil, fault(backends.NotExist, err) // it was published or ended, and its record stayed
+		if err := a.recover(ctx, r); a.gone(err) {
+			return nil, Fault(backends.NotExist, err) // it was published or ended, and its record stayed
 		} else if err != nil {
 			return nil, err
 		}
 	}
 	if len(r.Parts) == 0 {
-		return nil, fault(backends.NotExist, nil) // nothing had arrived when it was killed
+		return nil, Fault(backends.NotExist, nil) // nothing had arrived when it was killed
 	}
-	head, err := a.head(ctx, key)
-	if isMissing(err) {
+	info, err := a.head(ctx, a.full(key))
+	if a.missing(err) {
 		return r, nil
 	}
-	if err == nil && !aws.ToTime(head.LastModified).Before(r.when) {
-		err = fault(backends.NotExist, nil)
+	if err == nil && !info.Written.Before(r.when) {
+		err = Fault(backends.NotExist, nil)
 	}
 	return r, err
 }
 
+// recover finds what of an upload has arrived whose process ended without parking it.
+func (a *Adapter) recover(ctx context.Context, r *Record) error {
+	known, next := slices.Clip(r.Parts), r.Next
+	return a.Retry(ctx, Asking, func(ctx context.Context) error {
+		r.Parts, r.Next = known, next
+		return a.store.Recover(ctx, r)
+	})
+}
+
 // ownRecord reads the record of what owner uploads to key.
-func (a *Adapter) ownRecord(ctx context.Context, key, owner string, tail *part) (*record, error) {
+func (a *Adapter) ownRecord(ctx context.Context, key, owner string, tail *Part) (*Record, error) {
 	r, err := a.loadRecord(ctx, a.slot(key, owner), tail)
 	if err != nil {
 		return nil, err
 	}
-	if r.kept == nil || r.Owner != owner || r.Key != a.full(key) || r.Dead || r.UploadID == "" {
-		return nil, fault(backends.NotExist, nil)
+	if r.Kept == nil || r.Owner != owner || r.Key != a.full(key) || r.Dead || r.UploadID == "" {
+		return nil, Fault(backends.NotExist, nil)
 	}
 	return r, nil
 }
 
 // Discard implements backends.CloudStorageAdapter.
 func (a *Adapter) Discard(ctx context.Context, key, owner string) error {
-	return translate("discard", key, a.discard(ctx, key, owner))
+	return a.Translate("discard", key, a.discard(ctx, key, owner))
 }
 
 func (a *Adapter) discard(ctx context.Context, key, owner string) error {
@@ -86,22 +94,22 @@ func (a *Adapter) discard(ctx context.Context, key, owner string) error {
 		return err
 	}
 	if !a.Capabilities().Resume {
-		return fault(backends.Unsupported, nil)
+		return Fault(backends.Unsupported, nil)
 	}
 	r, err := a.ownRecord(ctx, key, owner, nil)
 	switch {
-	case missing(err):
+	case a.missing(err):
 		return nil
 	case err != nil:
 		return err
 	case r.live():
-		return fault(backends.Busy, nil)
+		return Fault(backends.Busy, nil)
 	}
 	return r.end(ctx, a)
 }
 
 // end ends what a record tells of, unless someone goes on with it meanwhile: Busy.
-func (r *record) end(ctx context.Context, a *Adapter) error {
+func (r *Record) end(ctx context.Context, a *Adapter) error {
 	r.Dead = true
 	r.Parts, r.Tail = nil, 0
 	if err := r.write(ctx, a, nil); err != nil {
@@ -120,13 +128,13 @@ func (r *record) end(ctx context.Context, a *Adapter) error {
 
 // resume takes over what was kept. It returns the upload, and in a part what the store has no part
 // of; the client goes on behind both.
-func (u *upload) resume() (m *multipart, behind *part, err error) {
+func (u *upload) resume() (m *multipart, behind *Part, err error) {
 	a, o := u.adapter, &u.options
-	room, err := a.Memory.Reserve(u.ctx, a.partSize)
+	room, err := a.Memory.Reserve(u.ctx, a.store.Traits().PartSize)
 	if err != nil {
 		return nil, nil, backends.Alive(u.ctx)
 	}
-	tail := &part{lease: room}
+	tail := &Part{lease: room, table: a.table()}
 	defer func() {
 		if m == nil {
 			tail.release()
@@ -134,16 +142,16 @@ func (u *upload) resume() (m *multipart, behind *part, err error) {
 	}()
 	r, err := a.ownRecord(u.ctx, u.key, o.Owner, tail)
 	switch {
-	case missing(err):
-		return nil, nil, fault(backends.Busy, errGone)
+	case a.missing(err):
+		return nil, nil, Fault(backends.Busy, errGone)
 	case err != nil:
 		return nil, nil, err
-	case r.etag != o.Continue: // as it is while another process renews its lease
-		return nil, nil, fault(backends.Busy, errGone)
+	case r.version != o.Continue: // as it is while another process renews its lease
+		return nil, nil, Fault(backends.Busy, errGone)
 	}
 	if !r.Parked {
 		tail.size, tail.crc = 0, 0
-		if err := r.recover(u.ctx, a); err != nil {
+		if err := a.recover(u.ctx, r); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -153,18 +161,21 @@ func (u *upload) resume() (m *multipart, behind *part, err error) {
 	have := r.durable() + tail.size
 	switch {
 	case o.Offset > have:
-		return nil, nil, fault(backends.BadOffset, nil)
+		return nil, nil, Fault(backends.BadOffset, nil)
 	case o.MaxSize > 0 && have > o.MaxSize:
-		return nil, nil, fault(backends.TooLarge, nil)
+		return nil, nil, Fault(backends.TooLarge, nil)
 	}
 	r.Parked, r.Tail, r.TailCRC = false, 0, 0
 	if err := r.write(u.ctx, a, nil); err != nil {
 		return nil, nil, busy(err)
 	}
 	u.token, u.size = r.Token, have
-	m = newMultipart(u)
+	m = newMultipart(u) // which is told the token
 	m.hasBegun, m.record = true, r
 	m.parts, m.begins, m.started = append(m.parts, r.Parts...), r.Next, r.Next-1
+	for _, p := range r.Parts {
+		m.offset += p.Size
+	}
 	m.keepLease()
 	close(m.ready)
 	return m, tail, m.compare(tail)
@@ -172,7 +183,8 @@ func (u *upload) resume() (m *multipart, behind *part, err error) {
 
 // compare reads what the client sends again, from the offset on, and holds it against what is kept:
 // whole parts by their checksum, the tail by its bytes.
-func (m *multipart) compare(tail *part) error {
+func (m *multipart) compare(tail *Part) error {
+	table := m.adapter.table()
 	page := m.adapter.buffers.Get().(*pages.Page)
 	defer m.adapter.buffers.Put(page)
 	begin, offset := int64(0), m.options.Offset
@@ -185,22 +197,22 @@ func (m *multipart) compare(tail *part) error {
 			if err := m.again(b); err != nil {
 				return err
 			}
-			crc = crc32.Update(crc, crc32.IEEETable, b)
+			crc = crc32.Update(crc, table, b)
 			offset += int64(len(b))
 		}
 		if whole && crc != p.CRC {
-			return fault(backends.Conflict, backends.ErrDiffers)
+			return Fault(backends.Conflict, backends.ErrDiffers)
 		}
 		begin = end
 	}
 	for offset < begin+tail.size {
-		kept := tail.at(offset-begin, tail.size)
+		kept := tail.At(offset-begin, tail.size)
 		b := page[:len(kept)]
 		if err := m.again(b); err != nil {
 			return err
 		}
 		if string(b) != string(kept) {
-			return fault(backends.Conflict, backends.ErrDiffers)
+			return Fault(backends.Conflict, backends.ErrDiffers)
 		}
 		offset += int64(len(b))
 	}
@@ -215,7 +227,7 @@ func (m *multipart) again(b []byte) error {
 	_, err := io.ReadFull(m.r, b)
 	switch {
 	case err == io.EOF, err == io.ErrUnexpectedEOF: // the reader's end, and not what wraps one
-		return fault(backends.Conflict, backends.ErrDiffers)
+		return Fault(backends.Conflict, backends.ErrDiffers)
 	case err != nil:
 		return backends.ReadError(m.upload.ctx, err)
 	}
@@ -224,15 +236,15 @@ func (m *multipart) again(b []byte) error {
 
 // keeps: what has arrived is kept after err.
 func (m *multipart) keeps(err error) bool {
-	return m.options.Resumable && m.begun == nil && !m.lease.lost() && worthKeeping(err)
+	return m.options.Resumable && m.begun == nil && !m.lease.lost() && m.adapter.worthKeeping(err)
 }
 
 // worthKeeping: a client that tries again after err has a chance.
-func worthKeeping(err error) bool {
+func (a *Adapter) worthKeeping(err error) bool {
 	if errors.Is(err, backends.ErrDiffers) {
 		return true
 	}
-	switch backends.KindOf(translate("put", "", err)) {
+	switch a.kind(err) {
 	case backends.Internal, backends.Unavailable, backends.Corrupt:
 		return true
 	}
@@ -241,21 +253,26 @@ func worthKeeping(err error) bool {
 
 // park keeps what has arrived for the owner and returns how much that is, with the reason why the
 // upload broke off. unsent, if there is any, follows what was sent.
-func (m *multipart) park(unsent *part, cause error) (int64, error) {
+func (m *multipart) park(unsent *Part, cause error) (int64, error) {
 	a, r := m.adapter, m.record
 	ctx, cancel := context.WithTimeout(background(m.upload.ctx), parking)
 	defer cancel()
 	var gap bool
 	r.Parts, gap = m.withoutGap()
-	var tail *part
+	var tail *Part
 	if unsent != nil && unsent.size > 0 && !gap {
-		if a.amid(unsent.size) {
-			m.started++
-			if p, err := m.sendPart(ctx, m.started, unsent); err == nil {
+		whole := m.traits.Amid(unsent.size)
+		tail = unsent.slice(whole, unsent.size)
+		if whole > 0 {
+			p, err := m.sendPart(ctx, m.sending(unsent.slice(0, whole)))
+			if err == nil {
 				r.Parts = append(r.Parts, p)
+			} else {
+				tail = nil
 			}
-		} else {
-			tail, r.Tail, r.TailCRC = unsent, unsent.size, unsent.crc
+		}
+		if tail != nil {
+			r.Tail, r.TailCRC = tail.size, tail.crc
 		}
 	}
 	kept := r.durable() + r.Tail
@@ -266,7 +283,7 @@ func (m *multipart) park(unsent *part, cause error) (int64, error) {
 	r.Parked, r.Next = true, m.started+1
 	switch err := r.write(ctx, a, tail); {
 	case backends.KindOf(err) == backends.Conflict:
-		return 0, fault(backends.Fenced, cause)
+		return 0, Fault(backends.Fenced, cause)
 	case err != nil:
 		// What the store has can be continued all the same, when the lease is over.
 		a.Log.Warn("an upload that broke off was not parked", "key", m.key, "err", err)
@@ -276,7 +293,14 @@ func (m *multipart) park(unsent *part, cause error) (int64, error) {
 }
 
 // withoutGap returns the parts up to the first that is missing.
-func (m *multipart) withoutGap() (parts []keptPart, gap bool) {
+func (m *multipart) withoutGap() (parts []Piece, gap bool) {
+	if m.traits.Serial {
+		var arrived int64
+		for _, p := range m.parts {
+			arrived += p.Size
+		}
+		return m.parts, arrived != m.offset
+	}
 	next := m.begins
 	for _, p := range m.sorted() {
 		if p.Number >= m.begins {
@@ -293,7 +317,8 @@ func (m *multipart) withoutGap() (parts []keptPart, gap bool) {
 // leaseKeeper tells other processes that this one is alive. A nil one does nothing.
 type leaseKeeper struct {
 	adapter *Adapter
-	record  *record
+	record  *Record
+	pieces  atomic.Pointer[[]Piece] // that are in a row, if they are to be in the record
 	done    chan struct{}
 	running sync.WaitGroup
 
@@ -328,14 +353,25 @@ func (k *leaseKeeper) renew(ctx context.Context) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.taken.Load() {
-		return fault(backends.Fenced, nil)
+		return Fault(backends.Fenced, nil)
+	}
+	if pieces := k.pieces.Load(); pieces != nil {
+		k.record.Parts = *pieces
 	}
 	err := k.record.write(ctx, k.adapter, nil)
 	if backends.KindOf(err) == backends.Conflict {
 		k.taken.Store(true)
-		return fault(backends.Fenced, err)
+		return Fault(backends.Fenced, err)
 	}
 	return err
+}
+
+// arrived has the next renewal tell which pieces the store has.
+func (k *leaseKeeper) arrived(pieces []Piece) {
+	if k != nil {
+		pieces = slices.Clone(pieces)
+		k.pieces.Store(&pieces)
+	}
 }
 
 // confirm makes sure that the upload is ours for a while.

@@ -1,4 +1,4 @@
-package s3
+package bucket
 
 import (
 	"context"
@@ -42,7 +42,7 @@ func (p *pace) storeIsSlow(n int, reading, writing time.Duration) bool {
 
 // fetch is a range on its way.
 type fetch struct {
-	part *part
+	part *Part
 	done chan struct{} // closed at its end
 	err  error         // why it ended early
 }
@@ -95,7 +95,7 @@ func (r *reader) ahead(out *taker) error {
 
 // fetch reads a range in the background, into memory of lease.
 func (r *reader) fetch(ctx context.Context, offset, size int64, lease *pages.Lease) *fetch {
-	f := &fetch{part: &part{lease: lease}, done: make(chan struct{})}
+	f := &fetch{part: &Part{lease: lease, table: r.adapter.table()}, done: make(chan struct{})}
 	c := &cursor{
 		adapter: r.adapter, ctx: ctx, full: r.cursor.full, version: r.cursor.version, offset: offset, end: offset + size,
 	}
@@ -104,7 +104,7 @@ func (r *reader) fetch(ctx context.Context, offset, size int64, lease *pages.Lea
 		defer c.drop()
 		for f.part.size < size && f.err == nil {
 			var n int
-			n, f.err = fillFrom(c, f.part.at(f.part.size, size))
+			n, f.err = fillFrom(c, f.part.At(f.part.size, size))
 			f.part.size += int64(n)
 		}
 		if f.part.size == size {
@@ -117,7 +117,7 @@ func (r *reader) fetch(ctx context.Context, offset, size int64, lease *pages.Lea
 // pass writes the range on.
 func (f *fetch) pass(out *taker) bool {
 	for offset := int64(0); offset < f.part.size; {
-		p := f.part.at(offset, f.part.size)
+		p := f.part.At(offset, f.part.size)
 		if !out.take(p) {
 			return false
 		}
