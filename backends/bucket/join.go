@@ -27,12 +27,12 @@ func (u *upload) join() (backends.Object, error) {
 	if err != nil {
 		return backends.Object{}, err
 	}
+	piece := &Info{Name: u.name, Size: added.Size, Version: added.Version}
 	defer func() {
-		if err := a.deleteVersion(background(u.ctx), u.name, added.Version); err != nil {
+		if err := a.deleteVersion(background(u.ctx), piece.Name, piece.Version); err != nil {
 			a.Log.Warn("what was joined to an object was not removed; it will be tried again", "key", u.key, "err", err)
 		}
 	}()
-	piece := &Info{Name: u.name, Size: added.Size, Version: added.Version}
 	u.name, u.options, u.present = a.full(u.key), *u.joined, present
 	if added.Size == 0 && u.options.ModTime.IsZero() {
 		return present.object(u.key), nil

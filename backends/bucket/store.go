@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/sluice-ftp/sluice/backends"
@@ -171,6 +173,13 @@ func (s Span) Header() string {
 		return fmt.Sprintf("bytes=%d-", s.Begin)
 	}
 	return fmt.Sprintf("bytes=%d-%d", s.Begin, s.End-1)
+}
+
+// RangeBegin is the first byte of a Content-Range; without one an answer begins at the beginning.
+func RangeBegin(field string) int64 {
+	first, _, _ := strings.Cut(strings.TrimPrefix(field, "bytes "), "-")
+	n, _ := strconv.ParseInt(first, 10, 64)
+	return n
 }
 
 // Purpose is what an object is for.

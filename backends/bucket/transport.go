@@ -89,8 +89,8 @@ func CheckEndpoint(endpoint string, allowHTTP bool) error {
 }
 
 // ServerTime is what the store's clock said when it answered, or ours if it said nothing.
-func ServerTime(resp *http.Response) time.Time {
-	if t, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
+func ServerTime(h http.Header) time.Time {
+	if t, err := http.ParseTime(h.Get("Date")); err == nil {
 		return t
 	}
 	return time.Now()

@@ -60,7 +60,7 @@ func (h *hot) list(ctx context.Context, q bucket.Query) (*bucket.Page, error) {
 	if err := xml.NewDecoder(io.LimitReader(resp.Body, maxPage)).Decode(&found); err != nil {
 		return nil, fmt.Errorf("s3: a page of a listing: %w", err)
 	}
-	p := &bucket.Page{More: found.IsTruncated, Token: found.Token, Asked: bucket.ServerTime(resp)}
+	p := &bucket.Page{More: found.IsTruncated, Token: found.Token, Asked: bucket.ServerTime(resp.Header)}
 	p.Objects = make([]backends.Object, len(found.Contents))
 	for i, o := range found.Contents {
 		p.Objects[i] = backends.Object{

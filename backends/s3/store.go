@@ -5,8 +5,6 @@ import (
 	"hash/crc32"
 	"net/http"
 	"net/url"
-	"strconv"
-	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -114,20 +112,13 @@ func (s *store) Get(ctx context.Context, name string, span bucket.Span, version 
 	written, _ := http.ParseTime(h.Get("Last-Modified")) // without one there is none
 	c := &bucket.Content{
 		Info:   bucket.Info{Name: name, Version: h.Get("ETag"), Written: written},
-		Length: resp.ContentLength, Body: resp.Body, Asked: bucket.ServerTime(resp),
+		Length: resp.ContentLength, Body: resp.Body, Asked: bucket.ServerTime(h),
 	}
 	if t := h.Get("X-Amz-Meta-" + bucket.MetaModTime); t != "" {
 		c.Metadata = map[string]string{bucket.MetaModTime: t}
 	}
-	c.From = rangeBegin(h.Get("Content-Range"))
+	c.From = bucket.RangeBegin(h.Get("Content-Range"))
 	return c, nil
-}
-
-// rangeBegin is the first byte of a Content-Range; without one an answer begins at the beginning.
-func rangeBegin(field string) int64 {
-	first, _, _ := strings.Cut(strings.TrimPrefix(field, "bytes "), "-")
-	n, _ := strconv.ParseInt(first, 10, 64)
-	return n
 }
 
 // Write implements bucket.Store. A file is known by its CRC; what is small and ours by its signature.

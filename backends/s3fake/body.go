@@ -10,6 +10,9 @@ import (
 	"encoding/xml"
 	"hash"
 	"hash/crc32"
+	"io"
+
+	"github.com/sluice-ftp/sluice/backends/storefake"
 )
 
 // content is what came in a body, or the part of an object.
@@ -57,7 +60,7 @@ type digest struct {
 
 // receive reads the body and compares it with all that the headers say about it.
 func (c *call) receive(in intake) (content, checksum, error) {
-	length := c.r.ContentLength
+	length := c.R.ContentLength
 	switch {
 	case length < 0 || length == 0 && c.Header.Get("Content-Length") == "":
 		return content{}, checksum{}, refuse("MissingContentLength",
@@ -73,7 +76,7 @@ func (c *call) receive(in intake) (content, checksum, error) {
 	if err != nil {
 		return content{}, checksum{}, err
 	}
-	got, err := c.readAll(length, in.discard, append(digests, digest{Hash: crc}))
+	got, err := c.pass(length, in.discard, append(digests, digest{Hash: crc}))
 	if err != nil {
 		return content{}, checksum{}, err
 	}
@@ -131,38 +134,18 @@ type summed struct{ hash.Hash }
 
 func (summed) Write(p []byte) (int, error) { return len(p), nil }
 
-func (c *call) readAll(length int64, discard bool, digests []digest) (content, error) {
-	const firstBuffer = 16 << 20 // more only when it arrives: the length is only a claim
-	got := content{}
-	buf := make([]byte, 0, min(length, firstBuffer))
-	if discard {
-		buf = make([]byte, 0, min(length, page))
+// pass reads the body through the digests.
+func (c *call) pass(length int64, discard bool, digests []digest) (content, error) {
+	sums := make([]io.Writer, len(digests))
+	for i, d := range digests {
+		sums[i] = d
 	}
-	for got.size < length {
-		switch {
-		case discard:
-			buf = buf[:0]
-		case len(buf) == cap(buf):
-			grown := make([]byte, len(buf), min(length, 2*int64(cap(buf))))
-			copy(grown, buf)
-			buf = grown
-		}
-		room := buf[len(buf):cap(buf)]
-		n, err := c.body.Read(room[:min(int64(len(room)), page, length-got.size)])
-		for _, d := range digests {
-			_, _ = d.Write(room[:n]) // a hash never fails
-		}
-		buf = buf[:len(buf)+n]
-		got.size += int64(n)
-		if err != nil && got.size < length {
-			return content{}, refuse("IncompleteBody", "You did not provide the number of bytes specified by "+
-				"the Content-Length HTTP header")
-		}
+	data, size, err := storefake.Take(c.Content(c.Body), length, discard, sums...)
+	if err != nil {
+		return content{}, refuse("IncompleteBody", "You did not provide the number of bytes specified by "+
+			"the Content-Length HTTP header")
 	}
-	if !discard {
-		got.data = buf
-	}
-	return got, nil
+	return content{data: data, size: size}, nil
 }
 
 // maxDocument bounds the XML of a request: 10,000 parts with their checksums are 2 MB.

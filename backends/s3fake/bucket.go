@@ -3,7 +3,7 @@ package s3fake
 import "net/http"
 
 func (c *call) headBucket() (*reply, error) {
-	return &reply{status: http.StatusOK, header: http.Header{"X-Amz-Bucket-Region": {c.s.o.Region}}}, nil
+	return &reply{Status: http.StatusOK, Header: http.Header{"X-Amz-Bucket-Region": {c.s.o.Region}}}, nil
 }
 
 // getBucketLocation has no name for the first region.

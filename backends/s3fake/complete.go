@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"hash/crc32"
 	"strconv"
+
+	"github.com/sluice-ftp/sluice/backends/storefake"
 )
 
 // completion is the body of CompleteMultipartUpload.
@@ -67,13 +69,13 @@ func (c *call) completeMultipartUpload() (*reply, error) {
 func (c *call) completed(o *object) *reply {
 	d := &document{}
 	rep := answer("CompleteMultipartUploadResult", d, func() {
-		d.text("Location", "http://"+c.r.Host+"/"+c.bucket+"/"+signEncode(c.Key, false))
+		d.text("Location", "http://"+c.R.Host+"/"+c.bucket+"/"+signEncode(c.Key, false))
 		d.text("Bucket", c.bucket)
 		d.text("Key", c.Key)
 		d.text("ETag", o.etag)
 		o.checksum.write(d)
 	})
-	o.sayEncryption(rep.header)
+	o.sayEncryption(rep.Header)
 	return rep
 }
 
@@ -141,7 +143,7 @@ func (s *Server) assemble(u *upload, parts []*part) *object {
 	for _, p := range parts {
 		sums = append(sums, p.sum[:]...)
 		crcs = binary.BigEndian.AppendUint32(crcs, p.crc)
-		o.crc = joinCRC(o.crc, p.crc, p.size)
+		o.crc = storefake.JoinCRC(crc32.IEEE, o.crc, p.crc, p.size)
 		o.size += p.size
 		o.blurred = o.blurred || p.blurred
 	}

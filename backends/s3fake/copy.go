@@ -93,7 +93,7 @@ func (c *call) copyObject() (*reply, error) {
 		d.text("ETag", o.etag)
 		o.checksum.write(d)
 	})
-	o.sayEncryption(rep.header)
+	o.sayEncryption(rep.Header)
 	return rep, nil
 }
 

@@ -19,7 +19,7 @@ func (c *call) deleteObject() (*reply, error) {
 		return nil, err
 	}
 	c.s.remove(c.Key)
-	return &reply{status: http.StatusNoContent, header: http.Header{}}, nil
+	return &reply{Status: http.StatusNoContent, Header: http.Header{}}, nil
 }
 
 // deletion is the body of DeleteObjects.

@@ -264,18 +264,6 @@ func TestFaultFunction(t *testing.T) {
 	}
 }
 
-func TestLogIsBounded(t *testing.T) {
-	t.Parallel()
-	s := New(Options{})
-	for range 3*maxLog + 5 {
-		s.note(&Request{Op: "GetObject"})
-	}
-	all := s.Requests()
-	if len(all) != maxLog || len(s.log) > 2*maxLog || all[maxLog-1].Index != 3*maxLog+5 || s.Count("GetObject") != 3*maxLog+5 {
-		t.Errorf("%d remembered, %d counted", len(all), s.Count("GetObject"))
-	}
-}
-
 func TestLatency(t *testing.T) {
 	t.Parallel()
 	c := newClient(t, Options{Latency: 50 * time.Millisecond})

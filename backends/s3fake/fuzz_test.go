@@ -14,6 +14,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/sluice-ftp/sluice/backends/storefake"
 )
 
 // FuzzRequest sends well-signed nonsense to a store that has something to lose: whatever comes, the
@@ -96,7 +98,7 @@ func fuzzRequest(s *Server, method, path, query, header string, body []byte) *ht
 		}
 	}
 	slices.Sort(signed)
-	c := s.newCall(httptest.NewRecorder(), r)
+	c := s.newCall(&storefake.Exchange{R: r})
 	cred := credential{s.o.AccessKey, date[:8], s.o.Region, signed, nil}
 	r.Header.Set("Authorization", signAlgorithm+" Credential="+cred.access+"/"+cred.day+"/"+cred.region+
 		"/s3/aws4_request, SignedHeaders="+strings.Join(signed, ";")+", Signature="+

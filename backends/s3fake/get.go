@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+
+	"github.com/sluice-ftp/sluice/backends/storefake"
 )
 
 // getObject is GetObject and HeadObject, which differ in nothing but the body.
@@ -36,21 +38,21 @@ func (c *call) getObject() (*reply, error) {
 			return nil, err
 		}
 	}
-	off, n, partial, err := span(c.Header.Get("Range"), o.size)
+	part, err := span(c.Header.Get("Range"), o.size)
 	if err != nil {
 		return nil, err
 	}
-	rep := &reply{status: http.StatusOK, header: o.describe(), size: n, object: true}
+	rep := &reply{Status: http.StatusOK, Header: o.describe(), Size: part.Size, Object: true}
 	if !c.s.o.Discard {
-		rep.data = o.data[off : off+n]
+		rep.Data = o.data[part.Off : part.Off+part.Size]
 	}
-	if partial {
-		rep.status = http.StatusPartialContent
-		rep.header.Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", off, off+n-1, o.size))
+	if part.Partial {
+		rep.Status = http.StatusPartialContent
+		rep.Header.Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", part.Off, part.Off+part.Size-1, o.size))
 	}
 	// The checksum is that of the whole object and would be wrong for a part of it.
-	if c.Header.Get("X-Amz-Checksum-Mode") == "ENABLED" && rep.status == http.StatusOK {
-		o.checksum.set(rep.header)
+	if c.Header.Get("X-Amz-Checksum-Mode") == "ENABLED" && rep.Status == http.StatusOK {
+		o.checksum.set(rep.Header)
 	}
 	return rep, nil
 }
@@ -82,31 +84,15 @@ func (o *object) describe() http.Header {
 	return h
 }
 
-// span is the part of size bytes that a Range header asks for. One that makes no sense is ignored,
-// as RFC 9110 section 14.2 says.
-func span(header string, size int64) (off, n int64, partial bool, err error) {
-	spec, bytes := strings.CutPrefix(header, "bytes=")
-	first, last, dash := strings.Cut(spec, "-")
-	if strings.Contains(last, ",") {
-		return 0, 0, false, notImplemented("Range: " + header)
+// span is the part of size bytes that a Range header asks for.
+func span(header string, size int64) (storefake.Span, error) {
+	if strings.Contains(header, ",") {
+		return storefake.Span{}, notImplemented("Range: " + header)
 	}
-	from, errFrom := strconv.ParseUint(first, 10, 63)
-	to, errTo := strconv.ParseUint(last, 10, 63)
-	switch {
-	case !bytes, !dash, first == "" && errTo != nil, first != "" && errFrom != nil,
-		last != "" && errTo != nil, first != "" && last != "" && to < from:
-		return 0, size, false, nil
-	case first == "":
-		n = min(int64(to), size)
-		off = size - n
-	case last == "":
-		off, n = int64(from), size-int64(from)
-	default:
-		off, n = int64(from), min(int64(to), size-1)-int64(from)+1
-	}
-	if n <= 0 {
-		return 0, 0, false, refuse("InvalidRange", "The requested range is not satisfiable").
+	s, ok := storefake.ParseRange(header, size)
+	if !ok {
+		return storefake.Span{}, refuse("InvalidRange", "The requested range is not satisfiable").
 			with("RangeRequested", header).with("ActualObjectSize", strconv.FormatInt(size, 10))
 	}
-	return off, n, true, nil
+	return s, nil
 }

@@ -1,21 +1,17 @@
 package s3fake
 
 import (
-	"encoding/base64"
-	"encoding/binary"
-	"hash/crc32"
 	"strconv"
-	"strings"
+
+	"github.com/sluice-ftp/sluice/backends/storefake"
 )
 
 // listing is one ListObjectsV2.
 type listing struct {
-	prefix, delimiter, startAfter, token string
-	max                                  int64
-	encode                               bool
-
-	from string // the first string of the page
-	none bool   // nothing can follow
+	storefake.Listing
+	startAfter, token string
+	encode            bool
+	none              bool // nothing can follow
 }
 
 // entry is a key or a common prefix.
@@ -36,13 +32,13 @@ func (c *call) listObjectsV2() (*reply, error) {
 	d := &document{references: !c.s.o.Quirks.NoEncodingType}
 	return answer("ListBucketResult", d, func() {
 		d.text("Name", c.bucket)
-		d.text("Prefix", l.name(l.prefix))
-		d.some("Delimiter", l.name(l.delimiter))
+		d.text("Prefix", l.name(l.Prefix))
+		d.some("Delimiter", l.name(l.Delimiter))
 		d.some("StartAfter", l.name(l.startAfter))
 		d.some("ContinuationToken", l.token)
 		d.some("NextContinuationToken", next)
 		d.number("KeyCount", int64(len(entries)))
-		d.number("MaxKeys", l.max)
+		d.number("MaxKeys", int64(l.Max))
 		if l.encode {
 			d.text("EncodingType", "url")
 		}
@@ -97,34 +93,37 @@ func (l *listing) name(s string) string {
 func (c *call) parseListing() (*listing, error) {
 	q := c.Query
 	l := &listing{
-		prefix: q.Get("prefix"), delimiter: q.Get("delimiter"),
+		Listing: storefake.Listing{
+			Prefix: q.Get("prefix"), Delimiter: q.Get("delimiter"), Repeat: c.s.o.Quirks.RepeatPrefixes,
+		},
 		startAfter: q.Get("start-after"), token: q.Get("continuation-token"),
 	}
-	var err error
-	if l.max, err = c.entries("max-keys"); err != nil {
+	most, err := c.entries("max-keys")
+	if err != nil {
 		return nil, err
 	}
+	l.Max = int(most)
 	if l.encode, err = c.encoding(); err != nil {
 		return nil, err
 	}
-	l.from = l.prefix
+	l.From = l.Prefix
 	switch {
 	case l.token != "":
-		from, ok := decodeToken(l.token)
+		from, ok := storefake.DecodeToken(l.token)
 		if !ok {
 			return nil, refuse("InvalidArgument", "The continuation token provided is incorrect").
 				with("ArgumentName", "continuation-token")
 		}
-		l.from = max(l.from, from)
+		l.From = max(l.From, from)
 	case q.Has("continuation-token"):
 		return nil, refuse("InvalidArgument", "The continuation token provided is incorrect").
 			with("ArgumentName", "continuation-token")
 	case l.startAfter != "":
-		l.from = max(l.from, after(l.startAfter))
+		l.From = max(l.From, storefake.After(l.startAfter))
 		// What is rolled up into this prefix has been listed if the prefix has.
-		if group, ok := l.group(l.startAfter); ok && group == l.startAfter {
+		if group, ok := l.Group(l.startAfter); ok && group == l.startAfter {
 			var more bool
-			l.from, more = afterAll(group)
+			l.From, more = storefake.AfterAll(group)
 			l.none = !more
 		}
 	}
@@ -158,56 +157,18 @@ func (c *call) encoding() (bool, error) {
 	}
 }
 
-// group is the common prefix that key is rolled up into.
-func (l *listing) group(key string) (string, bool) {
-	rest, ok := strings.CutPrefix(key, l.prefix)
-	i := strings.Index(rest, l.delimiter)
-	if !ok || l.delimiter == "" || i < 0 {
-		return "", false
-	}
-	return key[:len(l.prefix)+i+len(l.delimiter)], true
-}
-
 // page returns the entries of one page and the token of the next. The caller holds the lock.
 func (s *Server) page(l *listing) (entries []entry, next string) {
-	from := l.from
-	for !l.none && l.max > 0 {
-		key, ok := s.keys.ceil(from)
-		if !ok || !strings.HasPrefix(key, l.prefix) {
-			return entries, ""
-		}
-		if int64(len(entries)) == l.max {
-			return entries, encodeToken(from)
-		}
-		group, rolled := l.group(key)
-		if !rolled {
-			entries = append(entries, entry{object: s.objects[key]})
-			from = after(key)
-			continue
-		}
-		entries = append(entries, entry{prefix: group})
-		if s.o.Quirks.RepeatPrefixes && int64(len(entries)) == l.max {
-			from = after(key)
-			continue
-		}
-		if from, ok = afterAll(group); !ok {
-			return entries, ""
+	if l.none {
+		return nil, ""
+	}
+	found, next := l.Page(s.keys.Ceil)
+	for _, e := range found {
+		if e.Rolled {
+			entries = append(entries, entry{prefix: e.Name})
+		} else {
+			entries = append(entries, entry{object: s.objects[e.Name]})
 		}
 	}
-	return entries, ""
-}
-
-// encodeToken hides where the next page begins. The checksum is there to refuse what is no token.
-func encodeToken(from string) string {
-	sum := binary.BigEndian.AppendUint32(nil, crc32.ChecksumIEEE([]byte(from)))
-	return base64.StdEncoding.EncodeToString(append(sum, from...))
-}
-
-func decodeToken(token string) (string, bool) {
-	raw, err := base64.StdEncoding.DecodeString(token)
-	if err != nil || len(raw) < 4 {
-		return "", false
-	}
-	from := string(raw[4:])
-	return from, binary.BigEndian.Uint32(raw) == crc32.ChecksumIEEE([]byte(from))
+	return entries, storefake.EncodeToken(next)
 }

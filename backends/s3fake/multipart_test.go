@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
-	"math/rand/v2"
 	"net/url"
 	"runtime"
 	"slices"
@@ -426,24 +425,6 @@ func TestDocuments(t *testing.T) {
 	check(c.want(200, "GET", "/bucket?list-type=2&prefix=k", ""), "ChecksumAlgorithm", "CRC32", "ChecksumType", "FULL_OBJECT")
 	check(c.wantCode("NoSuchBucket", "GET", "/other", ""), "BucketName", "other", "Message", "The specified bucket does not exist",
 		"HostId", hostID)
-}
-
-func TestJoinCRC(t *testing.T) {
-	t.Parallel()
-	data := make([]byte, 100<<10)
-	for i := range data {
-		data[i] = byte(rand.Uint32())
-	}
-	for range 200 {
-		cut := rand.IntN(len(data) + 1)
-		got := joinCRC(crc32.ChecksumIEEE(data[:cut]), crc32.ChecksumIEEE(data[cut:]), int64(len(data)-cut))
-		if want := crc32.ChecksumIEEE(data); got != want {
-			t.Fatalf("cut at %d: %08x, want %08x", cut, got, want)
-		}
-	}
-	if got := joinCRC(7, 0, 0); got != 7 {
-		t.Errorf("with nothing: %08x", got)
-	}
 }
 
 // An object of many parts keeps its size and its CRC when its bytes are thrown away.

@@ -29,10 +29,10 @@ func (c *call) putObject() (*reply, error) {
 	o := &object{content: got, attrs: attrs, key: c.Key, checksum: sum, modified: c.s.now()}
 	o.etag = c.s.newETag(&o.content, o.header)
 	c.s.publish(o)
-	c.s.received.Add(got.size)
-	rep := &reply{status: http.StatusOK, header: http.Header{"Etag": {o.etag}}}
-	sum.set(rep.header)
-	o.sayEncryption(rep.header)
+	c.Took(got.size)
+	rep := &reply{Status: http.StatusOK, Header: http.Header{"Etag": {o.etag}}}
+	sum.set(rep.Header)
+	o.sayEncryption(rep.Header)
 	return rep, nil
 }
 

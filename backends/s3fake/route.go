@@ -56,7 +56,7 @@ func (c *call) operation() string {
 
 func (c *call) bucketOperation() string {
 	q := c.Query
-	switch c.r.Method {
+	switch c.R.Method {
 	case http.MethodHead:
 		return "HeadBucket"
 	case http.MethodPost:
@@ -105,7 +105,7 @@ func (c *call) objectOperation() string {
 			http.MethodDelete: "DeleteObject",
 		}
 	}
-	if name, ok := names[c.r.Method]; ok {
+	if name, ok := names[c.R.Method]; ok {
 		return name
 	}
 	return unknownOp
@@ -114,10 +114,10 @@ func (c *call) objectOperation() string {
 // unknown refuses what has no name: 405 where S3 knows no such method, 501 where it may do more
 // than this package.
 func (c *call) unknown() error {
-	switch c.r.Method {
+	switch c.R.Method {
 	case http.MethodGet, http.MethodHead, http.MethodPut, http.MethodPost, http.MethodDelete:
-		return notImplemented(c.r.Method + " " + c.r.URL.RawQuery)
+		return notImplemented(c.R.Method + " " + c.R.URL.RawQuery)
 	}
 	return refuse("MethodNotAllowed", "The specified method is not allowed against this resource.").
-		with("Method", c.r.Method)
+		with("Method", c.R.Method)
 }

@@ -6,8 +6,9 @@ package s3fake
 
 import (
 	"net/http"
-	"net/url"
 	"time"
+
+	"github.com/sluice-ftp/sluice/backends/storefake"
 )
 
 // Options are the bucket, its one user and how the server behaves; the zero value is a fast and
@@ -49,13 +50,11 @@ type Quirks struct {
 
 // Request is one request as a fault sees it.
 type Request struct {
-	Index  int    // 1, 2, ... in order of arrival since New or Reset
-	Op     string // the name in the API of S3, as "PutObject"; "Unknown" if there is none
-	Key    string
-	Part   int // of UploadPart and UploadPartCopy
-	Header http.Header
-	Query  url.Values
+	storefake.Request     // Op is the name in the API of S3, as "PutObject"; "Unknown" if there is none
+	Part              int // of UploadPart and UploadPartCopy
 }
+
+func (r *Request) common() *storefake.Request { return &r.Request }
 
 // Fault is what goes wrong with a request; the zero value is nothing. Stall comes first, then
 // Before, Status and BodyError, of which the first that is set counts, then the operation with
@@ -83,6 +82,14 @@ type Fault struct {
 
 	StallBody <-chan struct{} // send headers and half the body, wait like Stall, send the rest
 	Delay     time.Duration   // before the reply, after the effect, beside Options.Latency
+}
+
+// wire is the part of the fault that is the same for every fake.
+func (f Fault) wire() storefake.Fault {
+	return storefake.Fault{
+		Before: f.Before, After: f.After, CutBody: f.CutBody, FlipBit: f.FlipBit,
+		Stall: f.Stall, StallBody: f.StallBody, Delay: f.Delay,
+	}
 }
 
 // Upload is an open multipart upload.

@@ -2,73 +2,53 @@ package s3fake
 
 import (
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
-	"time"
 	"unicode/utf8"
+
+	"github.com/sluice-ftp/sluice/backends/storefake"
 )
 
 // call is one request on its way through the server.
 type call struct {
 	Request
+	*storefake.Exchange
 	s      *Server
-	w      http.ResponseWriter
-	r      *http.Request
-	body   *wireBody
 	bucket string
 	bad    error // why the request cannot be understood
 	fault  Fault
 }
 
-// reply is what a call answers. Its body is either data or size zeros.
-type reply struct {
-	status int
-	header http.Header
-	data   []byte
-	size   int64
-	object bool // the body counts as sent
-}
+type reply = storefake.Reply
 
 // ServeHTTP answers one request of the S3 API.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if !s.enter() {
-		hangUp()
-	}
-	defer s.running.Done()
-	c := s.newCall(w, r)
+	x := storefake.Begin(s.Front, w, r)
+	defer x.End()
+	c := s.newCall(x)
 	if _, known := w.Header()["Date"]; !known { // what stands before the fake may say otherwise
 		w.Header().Set("Date", s.now().Format(http.TimeFormat))
 	}
-	c.fault = s.note(&c.Request)
-	c.wait(c.fault.Stall)
-	if c.fault.Before {
-		hangUp()
-	}
+	c.fault = storefake.Note(s.Front, &c.Request)
+	x.Fault = c.fault.wire()
+	x.Gate()
 	rep := c.answer()
-	// Who answers while the client still sends gets its answer lost with the connection. S3 does
-	// that; a test that must tell one error from another cannot have it.
-	_, _ = io.Copy(io.Discard, c.body)
-	if !c.pause(s.o.Latency) || !c.pause(c.fault.Delay) || c.fault.After {
-		hangUp()
-	}
-	c.send(rep)
+	rep.Header.Set("Server", "AmazonS3")
+	rep.Header.Set("X-Amz-Request-Id", c.requestID())
+	rep.Header.Set("X-Amz-Id-2", hostID)
+	x.Answer(rep)
 }
 
-// hangUp closes the connection of the request that is being served. net/http knows this panic.
-func hangUp() { panic(http.ErrAbortHandler) }
-
-func (s *Server) newCall(w http.ResponseWriter, r *http.Request) *call {
-	c := &call{s: s, w: w, r: r}
-	c.Header = r.Header
-	c.Query, c.bad = url.ParseQuery(r.URL.RawQuery)
-	c.bucket, c.Key = s.locate(r)
+func (s *Server) newCall(x *storefake.Exchange) *call {
+	c := &call{s: s, Exchange: x}
+	c.Header = x.R.Header
+	c.Query, c.bad = url.ParseQuery(x.R.URL.RawQuery)
+	c.bucket, c.Key = s.locate(x.R)
 	c.Part, _ = strconv.Atoi(c.Query.Get("partNumber"))
 	c.Op = c.operation()
-	c.body = &wireBody{c: c, r: r.Body}
 	return c
 }
 
@@ -94,7 +74,7 @@ func (c *call) answer() *reply {
 		return c.refusal(injected(f.Status, f.Code))
 	case f.BodyError != "":
 		rep := c.refusal(injected(0, f.BodyError))
-		rep.status = http.StatusOK
+		rep.Status = http.StatusOK
 		return rep
 	}
 	rep, err := c.perform()
@@ -102,7 +82,7 @@ func (c *call) answer() *reply {
 		return c.refusal(err)
 	}
 	if c.Header.Get("X-Amz-Request-Payer") == "requester" {
-		rep.header.Set("X-Amz-Request-Charged", "requester")
+		rep.Header.Set("X-Amz-Request-Charged", "requester")
 	}
 	return rep
 }
@@ -136,7 +116,7 @@ func (c *call) refusal(err error) *reply {
 	}
 	rep := &reply{}
 	d := &document{}
-	if c.r.Method != http.MethodHead && f.status != http.StatusNotModified {
+	if c.R.Method != http.MethodHead && f.status != http.StatusNotModified {
 		d.in("Error", func() {
 			d.text("Code", f.code)
 			d.text("Message", f.message)
@@ -153,8 +133,8 @@ func (c *call) refusal(err error) *reply {
 		})
 		rep = xmlReply(f.status, d)
 	}
-	rep.status = f.status
-	rep.header = cloneHeader(rep.header, f.header)
+	rep.Status = f.status
+	rep.Header = cloneHeader(rep.Header, f.header)
 	return rep
 }
 
@@ -171,35 +151,4 @@ func cloneHeader(all ...http.Header) http.Header {
 		}
 	}
 	return joined
-}
-
-// wait returns when ch is closed or the client has hung up, at once for nil. A closed server hangs
-// up: nothing has an effect any more.
-func (c *call) wait(ch <-chan struct{}) {
-	if ch == nil {
-		return
-	}
-	select {
-	case <-ch:
-	case <-c.r.Context().Done():
-	case <-c.s.done:
-		hangUp()
-	}
-}
-
-// pause waits for d; false if there is nobody left to wait for.
-func (c *call) pause(d time.Duration) bool {
-	if d <= 0 {
-		return true
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-c.r.Context().Done():
-		return false
-	case <-c.s.done:
-		return false
-	}
 }

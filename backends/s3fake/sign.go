@@ -150,11 +150,11 @@ func (c *call) checkSigned(cred credential) error {
 // cleans the path nor encodes it twice.
 func (c *call) canonicalRequest(signed []string) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s\n%s\n%s\n", c.r.Method, signEncode(c.r.URL.Path, true), canonicalQuery(c.Query))
+	fmt.Fprintf(&b, "%s\n%s\n%s\n", c.R.Method, signEncode(c.R.URL.Path, true), canonicalQuery(c.Query))
 	for _, name := range signed {
-		values := slices.Clone(c.r.Header.Values(name))
+		values := slices.Clone(c.R.Header.Values(name))
 		if name == "host" {
-			values = []string{c.r.Host}
+			values = []string{c.R.Host}
 		}
 		for i, v := range values {
 			values[i] = strings.Join(strings.Fields(v), " ")

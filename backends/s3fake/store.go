@@ -128,12 +128,12 @@ func (s *Server) newETag(c *content, header http.Header) string {
 // publish makes o what its key holds. The caller holds the lock and has checked everything.
 func (s *Server) publish(o *object) {
 	s.objects[o.key] = o
-	s.keys.add(o.key)
+	s.keys.Add(o.key)
 }
 
 func (s *Server) remove(key string) {
 	delete(s.objects, key)
-	s.keys.remove(key)
+	s.keys.Remove(key)
 }
 
 // place refuses a key that a store on top of a file system could not hold.
@@ -146,7 +146,7 @@ func (s *Server) place(key string) error {
 			return refuse("ObjectParentIsFile", "Object parent already exists as a file.")
 		}
 	}
-	if below, ok := s.keys.ceil(key + "/"); ok && strings.HasPrefix(below, key+"/") && !strings.HasSuffix(key, "/") {
+	if below, ok := s.keys.Ceil(key + "/"); ok && strings.HasPrefix(below, key+"/") && !strings.HasSuffix(key, "/") {
 		return refuse("ExistingObjectIsDirectory", "Existing Object is a directory.")
 	}
 	return nil

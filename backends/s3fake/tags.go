@@ -65,5 +65,5 @@ func (c *call) putObjectTagging() (*reply, error) {
 	tagged.header = o.header.Clone()
 	tagged.header.Set(tagging, tags.Encode())
 	c.s.publish(&tagged)
-	return &reply{status: http.StatusOK, header: http.Header{}}, nil
+	return &reply{Status: http.StatusOK, Header: http.Header{}}, nil
 }

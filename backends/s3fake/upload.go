@@ -52,10 +52,10 @@ func (c *call) createMultipartUpload() (*reply, error) {
 		d.text("UploadId", u.id)
 	})
 	if u.algorithm != "" {
-		rep.header.Set("X-Amz-Checksum-Algorithm", u.algorithm)
-		rep.header.Set("X-Amz-Checksum-Type", u.kind)
+		rep.Header.Set("X-Amz-Checksum-Algorithm", u.algorithm)
+		rep.Header.Set("X-Amz-Checksum-Type", u.kind)
 	}
-	u.sayEncryption(rep.header)
+	u.sayEncryption(rep.Header)
 	return rep, nil
 }
 
@@ -120,7 +120,7 @@ func (c *call) abortMultipartUpload() (*reply, error) {
 		return nil, err
 	}
 	delete(c.s.uploads, u.id)
-	return &reply{status: http.StatusNoContent, header: http.Header{}}, nil
+	return &reply{Status: http.StatusNoContent, Header: http.Header{}}, nil
 }
 
 func (c *call) uploadPart() (*reply, error) {
@@ -146,10 +146,10 @@ func (c *call) uploadPart() (*reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.s.received.Add(got.size)
-	rep := &reply{status: http.StatusOK, header: http.Header{"Etag": {p.etag()}}}
+	c.Took(got.size)
+	rep := &reply{Status: http.StatusOK, Header: http.Header{"Etag": {p.etag()}}}
 	if sum.algorithm != "" {
-		rep.header.Set(sum.header(), sum.text())
+		rep.Header.Set(sum.header(), sum.text())
 	}
 	return rep, nil
 }

@@ -72,10 +72,10 @@ func answer(root string, d *document, f func()) *reply {
 
 func xmlReply(status int, d *document) *reply {
 	return &reply{
-		status: status,
-		header: http.Header{"Content-Type": {"application/xml"}},
-		data:   d.b.Bytes(),
-		size:   int64(d.b.Len()),
+		Status: status,
+		Header: http.Header{"Content-Type": {"application/xml"}},
+		Data:   d.b.Bytes(),
+		Size:   int64(d.b.Len()),
 	}
 }
 

@@ -1,4 +1,4 @@
-package s3fake
+package storefake
 
 import (
 	"slices"
@@ -9,12 +9,12 @@ import (
 // pointer is followed.
 const maxRun = 512
 
-// sortedKeys is a set of keys in byte order: sorted runs, none empty, so that neither a key put in
-// the middle nor a page of a listing costs more with a million keys than with a thousand.
-type sortedKeys struct{ runs [][]string }
+// Keys is a set of keys in byte order: sorted runs, none empty, so that neither a key put in the
+// middle nor a page of a listing costs more with a million keys than with a thousand.
+type Keys struct{ runs [][]string }
 
 // find returns the run that holds key, or would, and key's place in it.
-func (k *sortedKeys) find(key string) (run, at int, found bool) {
+func (k *Keys) find(key string) (run, at int, found bool) {
 	run, found = slices.BinarySearchFunc(k.runs, key, func(r []string, key string) int {
 		return strings.Compare(r[0], key)
 	})
@@ -28,7 +28,8 @@ func (k *sortedKeys) find(key string) (run, at int, found bool) {
 	return run, at, found
 }
 
-func (k *sortedKeys) add(key string) {
+// Add puts key into the set.
+func (k *Keys) Add(key string) {
 	run, at, found := k.find(key)
 	switch {
 	case found:
@@ -46,7 +47,8 @@ func (k *sortedKeys) add(key string) {
 	}
 }
 
-func (k *sortedKeys) remove(key string) {
+// Remove takes key out of the set.
+func (k *Keys) Remove(key string) {
 	run, at, found := k.find(key)
 	if !found {
 		return
@@ -57,8 +59,8 @@ func (k *sortedKeys) remove(key string) {
 	}
 }
 
-// ceil returns the first key that is not before at.
-func (k *sortedKeys) ceil(at string) (string, bool) {
+// Ceil returns the first key that is not before at.
+func (k *Keys) Ceil(at string) (string, bool) {
 	run, i, _ := k.find(at)
 	if run < len(k.runs) && i == len(k.runs[run]) {
 		run, i = run+1, 0
@@ -69,13 +71,14 @@ func (k *sortedKeys) ceil(at string) (string, bool) {
 	return k.runs[run][i], true
 }
 
-func (k *sortedKeys) all() []string { return slices.Concat(k.runs...) }
+// All returns the keys in order.
+func (k *Keys) All() []string { return slices.Concat(k.runs...) }
 
-// after is the first string that can follow key.
-func after(key string) string { return key + "\x00" }
+// After is the first string that can follow key.
+func After(key string) string { return key + "\x00" }
 
-// afterAll is the first string that follows everything with this prefix; false if nothing can.
-func afterAll(prefix string) (string, bool) {
+// AfterAll is the first string that follows everything with this prefix; false if nothing can.
+func AfterAll(prefix string) (string, bool) {
 	for i := len(prefix) - 1; i >= 0; i-- {
 		if prefix[i] < 0xff {
 			return prefix[:i] + string([]byte{prefix[i] + 1}), true
