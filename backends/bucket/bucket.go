@@ -65,6 +65,8 @@ const (
 type Adapter struct {
 	Config
 	store Store
+	// hierarchy is the store's, if it has folders.
+	hierarchy Hierarchy
 
 	// heads are beginnings of uploads, buffers what a download moves at once.
 	heads, buffers sync.Pool
@@ -101,6 +103,9 @@ func setDefault[T comparable](v *T, d T) {
 // New makes an adapter of a store. It asks the store nothing.
 func New(ctx context.Context, c Config, store Store) *Adapter {
 	a := &Adapter{Config: c, store: store}
+	if store.Traits().Hierarchy {
+		a.hierarchy = store.(Hierarchy)
+	}
 	a.heads.New = func() any { return new([headSize]byte) }
 	a.buffers.New = func() any { return new(pages.Page) }
 	ctx, a.stop = context.WithCancel(context.WithoutCancel(ctx))

@@ -30,6 +30,9 @@ func (a *Adapter) mkdir(ctx context.Context, dir string) error {
 	case len(a.folder(dir)) > backends.MaxKey:
 		return Fault(backends.InvalidName, errTooLong)
 	}
+	if a.hierarchy != nil {
+		return a.makeFolder(ctx, dir)
+	}
 	return a.keep(ctx, dir)
 }
 
@@ -49,7 +52,7 @@ func (a *Adapter) keep(ctx context.Context, dir string) error {
 func (a *Adapter) leave(ctx context.Context, full string, remove func(ctx context.Context) error) error {
 	key := strings.TrimSuffix(strings.TrimPrefix(full, a.Prefix), "/")
 	dir := path.Dir(key)
-	if dir == "." {
+	if dir == "." || a.hierarchy != nil {
 		return remove(ctx)
 	}
 	page, err := a.firstTwo(ctx, a.folder(dir)) // this one, and anything else
@@ -95,6 +98,8 @@ func (a *Adapter) rmdir(ctx context.Context, dir string) error {
 		return err
 	}
 	switch {
+	case len(page.Objects) == 0 && a.hierarchy != nil:
+		return a.rmdirEmpty(ctx, dir)
 	case len(page.Objects) == 0:
 		if _, err := a.head(ctx, a.full(dir)); err != nil {
 			return err
@@ -102,6 +107,8 @@ func (a *Adapter) rmdir(ctx context.Context, dir string) error {
 		return Fault(backends.NotDir, nil)
 	case len(page.Objects) > 1 || page.Objects[0].Key != a.folder(dir):
 		return Fault(backends.NotEmpty, nil)
+	case a.hierarchy != nil:
+		return a.removeFolder(ctx, dir, true)
 	}
 	return a.leave(ctx, a.folder(dir), func(ctx context.Context) error { return a.delete(ctx, a.folder(dir)) })
 }

@@ -69,7 +69,7 @@ func (l *listing) fetch(ctx context.Context, token string) <-chan fetched {
 	next := make(chan fetched, 1)
 	go func() {
 		page, err := l.adapter.page(ctx, Asking, Query{
-			Prefix: l.prefix, Delimiter: "/", Token: token, Most: pageSize, NamesOnly: l.namesOnly,
+			Prefix: l.prefix, Delimiter: "/", Token: token, Most: pageSize, NamesOnly: l.namesOnly, Empty: true,
 		})
 		next <- fetched{page, err}
 	}()

@@ -179,7 +179,7 @@ func (m *multipart) rest() (unsent *Part, err error) {
 		if err != nil {
 			return nil, err
 		}
-		ended, err = m.fill(p, size)
+		ended, err = m.fill(p, min(size, p.bytes()))
 		switch {
 		case err != nil:
 			return p, err
@@ -188,6 +188,27 @@ func (m *multipart) rest() (unsent *Part, err error) {
 		}
 	}
 	return nil, nil //nolint:nilnil // everything was sent
+}
+
+// tryReserve returns memory for a part of that size, or nil. Where parts are large only because it is
+// faster, a small one will do.
+func (m *multipart) tryReserve(size int64) *pages.Lease {
+	lease := m.adapter.Memory.TryReserve(size)
+	if lease == nil && m.traits.Serial {
+		lease = m.adapter.Memory.TryReserve(m.traits.PartSize)
+	}
+	return lease
+}
+
+// reserve waits for it.
+func (m *multipart) reserve(size int64) (*pages.Lease, error) {
+	if lease := m.tryReserve(size); lease != nil {
+		return lease, nil
+	}
+	if m.traits.Serial {
+		size = m.traits.PartSize
+	}
+	return m.adapter.Memory.Reserve(m.upload.ctx, size)
 }
 
 // pass has a part sent, or keeps the last one for the end.
@@ -214,14 +235,14 @@ func (m *multipart) next(size int64) (*Part, error) {
 			return nil, m.broken
 		}
 		if m.inFlight == 0 {
-			lease, err := m.adapter.Memory.Reserve(m.upload.ctx, size)
+			lease, err := m.reserve(size)
 			if err != nil {
 				return nil, cancelled(m.upload.ctx, err)
 			}
 			return &Part{lease: lease, table: table}, nil
 		}
 		if m.inFlight < m.limit {
-			if lease := m.adapter.Memory.TryReserve(size); lease != nil {
+			if lease := m.tryReserve(size); lease != nil {
 				return &Part{lease: lease, table: table}, nil
 			}
 		} else {

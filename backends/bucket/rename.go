@@ -50,6 +50,8 @@ func (a *Adapter) rename(ctx context.Context, from, to string, o backends.Rename
 		return err
 	case err == nil && (dst.Dir || src.Dir || o.IfAbsent):
 		return Fault(backends.Exist, nil)
+	case src.Dir && a.hierarchy != nil:
+		return a.moveFolder(ctx, from, to)
 	case src.Dir:
 		return a.renameFolder(ctx, from, to)
 	case from == to:
@@ -63,6 +65,12 @@ func (a *Adapter) renameObject(ctx context.Context, from, to string, ifAbsent bo
 	if err != nil {
 		return err
 	}
+	if a.store.Traits().Move {
+		err = a.move(ctx, info, a.full(to), ifAbsent)
+		if a.kind(err) != backends.Unsupported {
+			return err
+		}
+	}
 	if _, err := a.copyObject(ctx, info, a.full(to), ifAbsent); err != nil {
 		return err
 	}
@@ -71,6 +79,35 @@ func (a *Adapter) renameObject(ctx context.Context, from, to string, ifAbsent bo
 	return a.leave(ctx, a.full(from), func(ctx context.Context) error {
 		return a.deleteVersion(ctx, a.full(from), info.Version)
 	})
+}
+
+// move renames an object by one request. Its token, which goes along, tells after a lost answer whether
+// it has arrived; without one that could not be told, and it is Unsupported.
+func (a *Adapter) move(ctx context.Context, info *Info, to string, ifAbsent bool) error {
+	token := info.Metadata[MetaToken]
+	if token == "" {
+		return Fault(backends.Unsupported, nil)
+	}
+	c := &Copying{From: info, To: to, IfAbsent: ifAbsent}
+	w := &writing{adapter: a, full: to, token: token, ifAbsent: ifAbsent, Patience: Asking}
+	w.do = func(ctx context.Context) (string, error) { return a.store.Move(ctx, c) }
+	var version string
+	err := a.leave(ctx, info.Name, func(ctx context.Context) (err error) {
+		version, err = w.publish(ctx)
+		return err
+	})
+	if err != nil || info.Metadata[MetaModTime] != "" {
+		return err
+	}
+	// The store gives it a new time. A failure now is no reason to say that it is not there.
+	made := &Info{Name: to, Version: version}
+	err = a.Retry(background(ctx), Asking, func(ctx context.Context) error {
+		return a.store.SetMetadata(ctx, made, map[string]string{MetaModTime: FormatModTime(info.ModTime())})
+	})
+	if err != nil {
+		a.Log.Warn("an object that was renamed has a new time", "name", to, "err", err)
+	}
+	return nil
 }
 
 // intent is the record of a folder on its way to another name.

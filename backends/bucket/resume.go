@@ -318,8 +318,12 @@ func (m *multipart) withoutGap() (parts []Piece, gap bool) {
 type leaseKeeper struct {
 	adapter *Adapter
 	record  *Record
-	pieces  atomic.Pointer[[]Piece] // that are in a row, if they are to be in the record
 	done    chan struct{}
+	// pieces are those that are in a row, if they are to be in the record; early has that written before
+	// its time, written is when it was.
+	pieces  atomic.Pointer[[]Piece]
+	early   chan struct{}
+	written atomic.Int64
 	running sync.WaitGroup
 
 	mu    sync.Mutex
@@ -327,7 +331,11 @@ type leaseKeeper struct {
 }
 
 func (m *multipart) keepLease() {
-	k := &leaseKeeper{adapter: m.adapter, record: m.record, done: make(chan struct{}), taken: &m.upload.fenced}
+	k := &leaseKeeper{
+		adapter: m.adapter, record: m.record, taken: &m.upload.fenced,
+		done: make(chan struct{}), early: make(chan struct{}, 1),
+	}
+	k.written.Store(time.Now().UnixNano())
 	m.lease = k
 	m.record.hurry = true
 	ctx := background(m.upload.ctx)
@@ -339,6 +347,7 @@ func (m *multipart) keepLease() {
 			case <-k.done:
 				return
 			case <-tick.C:
+			case <-k.early:
 			}
 			if err := k.renew(ctx); backends.KindOf(err) == backends.Fenced {
 				return
@@ -359,6 +368,7 @@ func (k *leaseKeeper) renew(ctx context.Context) error {
 		k.record.Parts = *pieces
 	}
 	err := k.record.write(ctx, k.adapter, nil)
+	k.written.Store(time.Now().UnixNano())
 	if backends.KindOf(err) == backends.Conflict {
 		k.taken.Store(true)
 		return Fault(backends.Fenced, err)
@@ -366,11 +376,20 @@ func (k *leaseKeeper) renew(ctx context.Context) error {
 	return err
 }
 
-// arrived has the next renewal tell which pieces the store has.
+// arrived has the record tell which pieces the store has: only of these is the checksum known when the
+// process is killed, so they are not left to the next renewal if it is far.
 func (k *leaseKeeper) arrived(pieces []Piece) {
-	if k != nil {
-		pieces = slices.Clone(pieces)
-		k.pieces.Store(&pieces)
+	if k == nil {
+		return
+	}
+	pieces = slices.Clone(pieces)
+	k.pieces.Store(&pieces)
+	if time.Since(time.Unix(0, k.written.Load())) < renewal/4 {
+		return
+	}
+	select {
+	case k.early <- struct{}{}:
+	default:
 	}
 }
 

@@ -75,6 +75,9 @@ func (a *Adapter) ask(ctx context.Context, p Patience, dir string) <-chan folder
 }
 
 func (a *Adapter) folderAt(ctx context.Context, p Patience, dir string) folderAnswer {
+	if a.hierarchy != nil {
+		return a.statFolder(ctx, p, dir)
+	}
 	page, err := a.page(ctx, p, Query{Prefix: a.folder(dir), Most: 1})
 	if err != nil || len(page.Objects) == 0 {
 		return folderAnswer{err: err}

@@ -34,6 +34,9 @@ type Store interface {
 	// Copy makes c.To a copy of one version, with its description and c's metadata. If there is more
 	// to do it is to be called again with the same c.
 	Copy(ctx context.Context, c *Copying) (version string, done bool, err error)
+	// Move renames one version of an object, which stays as it is but for its version: only where
+	// Traits.Move says so. Unsupported is an object that has to be copied.
+	Move(ctx context.Context, c *Copying) (version string, err error)
 	// SetMetadata changes metadata of one version: only where Traits.SetMetadata says so. On other
 	// stores that is a copy of the object onto itself.
 	SetMetadata(ctx context.Context, of *Info, metadata map[string]string) error
@@ -66,6 +69,10 @@ type Traits struct {
 	Conditional bool
 	// IfAbsent: so can uploads in parts. CopyIfAbsent: so can copies.
 	IfAbsent, CopyIfAbsent bool
+	// Hierarchy: the store is a Hierarchy too.
+	Hierarchy bool
+	// Move works: objects can be renamed.
+	Move bool
 	// SetMetadata: metadata can be changed.
 	SetMetadata bool
 	// Compose: an object and what follows it can be joined in the store.
@@ -136,6 +143,8 @@ type Query struct {
 	Prefix, Delimiter, Token string
 	Most                     int
 	NamesOnly                bool
+	// Empty: folders without anything in them are wanted too, where the store has such.
+	Empty bool
 }
 
 // Page is a part of a listing.

@@ -120,6 +120,8 @@ func failure(err error) bucket.Failure {
 		return credentialsFailure(err)
 	case errors.Is(err, errFinished), errors.Is(err, errGone):
 		return bucket.Failure{Kind: backends.Conflict, Gone: true}
+	case errors.Is(err, errRenaming):
+		return bucket.Failure{Kind: backends.Unavailable, Temporary: true, Retry: true}
 	case errors.Is(err, errForgot):
 		return bucket.Failure{Kind: backends.Corrupt}
 	}

@@ -37,6 +37,8 @@ type Config struct {
 	// Anonymous: no credentials are sent. It is for emulators, and needs AllowHTTP.
 	Anonymous bool
 
+	// Hierarchical: the bucket has a hierarchical namespace, so that folders are renamed at once.
+	Hierarchical bool
 	// UserProject is who pays for requests to a bucket whose requester pays.
 	UserProject string
 	// StorageClass and KMSKey are what new objects get; "" is what the bucket says.

@@ -110,13 +110,15 @@ func TestContract(t *testing.T) {
 	}{
 		{name: "flat", prefix: "a/deep prefix/"},
 		{name: "small pages", options: gcsfake.Options{PageSize: 2, Quirks: gcsfake.Quirks{RepeatPrefixes: true, PersistNothing: true, RewriteStep: testPart}}},
+		{name: "hierarchical", prefix: "in/", options: gcsfake.Options{Hierarchical: true, Quirks: gcsfake.Quirks{SlowRename: true}}},
+		{name: "without moving", options: gcsfake.Options{Quirks: gcsfake.Quirks{NoMove: true}}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			backendtest.Run(t, func(t *testing.T) backendtest.Store {
 				f := gcsfake.Start(t, test.options)
 				c := config(t, f)
-				c.Prefix = test.prefix
+				c.Prefix, c.Hierarchical = test.prefix, test.options.Hierarchical
 				return backendtest.Store{
 					Adapter: open(t, c), PartSize: testPart,
 					Leftovers: func(testing.TB) []string { return leftovers(f, c.Prefix) },

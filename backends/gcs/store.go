@@ -43,8 +43,9 @@ var _ bucket.Store = (*store)(nil)
 // Traits implements bucket.Store.
 func (s *store) Traits() bucket.Traits {
 	return bucket.Traits{
-		Conditional: true, IfAbsent: true, CopyIfAbsent: true, SetMetadata: true, Compose: true,
-		MaxCopy: math.MaxInt64, Polynomial: crc32.Castagnoli,
+		Conditional: true, IfAbsent: true, CopyIfAbsent: true, Move: true, SetMetadata: true, Compose: true,
+		Hierarchy: s.Hierarchical,
+		MaxCopy:   math.MaxInt64, Polynomial: crc32.Castagnoli,
 		PartSize: s.partSize, Smallest: granule, Granule: granule, Growth: growth, MaxPart: maxPart,
 		InFlight: inFlight, Serial: true, Expires: true,
 	}
@@ -143,6 +144,9 @@ func (s *store) List(ctx context.Context, q bucket.Query) (*bucket.Page, error) 
 	}
 	if q.Delimiter != "" {
 		query.Set("delimiter", q.Delimiter)
+	}
+	if q.Empty && s.Hierarchical {
+		query.Set("includeFoldersAsPrefixes", "true")
 	}
 	if q.Token != "" {
 		query.Set("pageToken", q.Token)
@@ -299,6 +303,25 @@ func (s *store) Delete(ctx context.Context, name, version string) error {
 	conditions(query, false, version)
 	_, err := s.wire.ask(ctx, request{method: http.MethodDelete, path: s.objectPath(name), query: query}, nil)
 	return err
+}
+
+// Move implements bucket.Store: https://cloud.google.com/storage/docs/json_api/v1/objects/move
+// Not everybody who may copy and delete may do that (storage.objects.move), and a configured class or
+// key is given by copying only.
+func (s *store) Move(ctx context.Context, c *bucket.Copying) (string, error) {
+	if s.StorageClass != "" && s.StorageClass != c.From.Class || s.KMSKey != "" {
+		return "", bucket.Fault(backends.Unsupported, nil)
+	}
+	query := url.Values{"ifSourceGenerationMatch": {c.From.Version}, "fields": {"generation"}}
+	conditions(query, c.IfAbsent, "")
+	version, err := s.publish(ctx, request{
+		method: http.MethodPost, path: s.objectPath(c.From.Name) + "/moveTo/o/" + escape(c.To), query: query,
+	})
+	switch status(err) {
+	case http.StatusBadRequest, http.StatusForbidden, http.StatusMethodNotAllowed, http.StatusNotImplemented:
+		return "", bucket.Fault(backends.Unsupported, err)
+	}
+	return version, err
 }
 
 // Copy implements bucket.Store. A large object that changes its class or its key is copied by several

@@ -166,6 +166,11 @@ func (s *store) TagsOf(ctx context.Context, name string) (string, error) {
 	return v.Encode(), nil
 }
 
+// Move implements bucket.Store: S3 renames nothing.
+func (s *store) Move(context.Context, *bucket.Copying) (string, error) {
+	return "", bucket.Fault(backends.Unsupported, nil)
+}
+
 // SetMetadata implements bucket.Store: S3 changes none.
 func (s *store) SetMetadata(context.Context, *bucket.Info, map[string]string) error {
 	return bucket.Fault(backends.Unsupported, nil)

@@ -1,0 +1,113 @@
+package gcs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"path"
+	"strings"
+	"time"
+
+	"github.com/sluice-ftp/sluice/backends"
+	"github.com/sluice-ftp/sluice/backends/bucket"
+)
+
+// Folders of a bucket with a hierarchical namespace:
+// https://cloud.google.com/storage/docs/json_api/v1/folders
+
+var _ bucket.Hierarchy = (*store)(nil)
+
+// operationPause is how long is waited before it is asked again whether a renaming has ended. It
+// mostly has after one.
+const operationPause = 200 * time.Millisecond
+
+// folderPath is where a folder is in the JSON API; "" is where all are.
+func (s *store) folderPath(name string) string {
+	p := "/storage/v1/b/" + url.PathEscape(s.Bucket) + "/folders"
+	if name != "" {
+		p += "/" + escape(name)
+	}
+	return p
+}
+
+// Folder implements bucket.Hierarchy.
+func (s *store) Folder(ctx context.Context, name string) (time.Time, error) {
+	var found struct{ UpdateTime time.Time }
+	_, err := s.wire.ask(ctx, request{
+		method: http.MethodGet, path: s.folderPath(name), query: url.Values{"fields": {"updateTime"}},
+	}, &found)
+	return found.UpdateTime, err
+}
+
+// MakeFolder implements bucket.Hierarchy.
+func (s *store) MakeFolder(ctx context.Context, name string) error {
+	_, err := s.wire.ask(ctx, request{
+		method: http.MethodPost, path: s.folderPath(""), query: url.Values{"recursive": {"true"}},
+		json: map[string]string{"name": name},
+	}, nil)
+	if status(err) == http.StatusConflict {
+		return bucket.Fault(backends.Exist, err)
+	}
+	return err
+}
+
+// RemoveFolder implements bucket.Hierarchy.
+func (s *store) RemoveFolder(ctx context.Context, name string) error {
+	_, err := s.wire.ask(ctx, request{method: http.MethodDelete, path: s.folderPath(name)}, nil)
+	if status(err) == http.StatusConflict {
+		return bucket.Fault(backends.NotEmpty, err)
+	}
+	return err
+}
+
+// operation is what the store does after it has answered.
+type operation struct {
+	Name  string
+	Done  bool
+	Error struct {
+		Code    int
+		Message string
+	}
+}
+
+// MoveFolder implements bucket.Hierarchy.
+func (s *store) MoveFolder(ctx context.Context, from, to string, again bool) error {
+	if again && s.moved(ctx, from, to) {
+		return nil
+	}
+	var op operation
+	_, err := s.wire.ask(ctx, request{
+		method: http.MethodPost, path: s.folderPath(from) + "/renameTo/folders/" + escape(to),
+	}, &op)
+	if status(err) == http.StatusConflict {
+		if strings.Contains(err.Error(), "being renamed") {
+			return fmt.Errorf("%w: %w", errRenaming, err)
+		}
+		return bucket.Fault(backends.Exist, err)
+	}
+	for err == nil && !op.Done {
+		if err = bucket.Pause(ctx, operationPause); err == nil {
+			_, err = s.wire.ask(ctx, request{
+				method: http.MethodGet, path: "/storage/v1/b/" + url.PathEscape(s.Bucket) + "/operations/" + escape(path.Base(op.Name)),
+			}, &op)
+		}
+	}
+	if err == nil && op.Error.Code != 0 {
+		err = fmt.Errorf("%w: %d %s", errOperation, op.Error.Code, op.Error.Message)
+	}
+	return err
+}
+
+var (
+	errOperation = errors.New("the store did not rename the folder")
+	errRenaming  = errors.New("a folder is being renamed, by others or by an attempt before")
+)
+
+// moved: an attempt before has succeeded.
+func (s *store) moved(ctx context.Context, from, to string) bool {
+	_, errFrom := s.Folder(ctx, from)
+	_, errTo := s.Folder(ctx, to)
+	return status(errFrom) == http.StatusNotFound && errTo == nil
+}
