@@ -79,13 +79,13 @@ func (d *Document) value(n ast.Node, key string, v reflect.Value) {
 	}
 }
 
-// structure reads a mapping whose keys are v's fields.
+// structure reads a mapping whose keys are v's fields, and those of structs that are embedded in it.
 func (d *Document) structure(n ast.Node, key string, v reflect.Value, others []string) {
 	fields := map[string]reflect.Value{}
 	var known []string
-	for i := range v.NumField() {
-		if name := v.Type().Field(i).Tag.Get("yaml"); name != "" {
-			fields[name] = v.Field(i)
+	for _, f := range reflect.VisibleFields(v.Type()) {
+		if name := f.Tag.Get("yaml"); name != "" {
+			fields[name] = v.FieldByIndex(f.Index)
 			known = append(known, name)
 		}
 	}

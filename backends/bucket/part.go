@@ -20,6 +20,13 @@ type Part struct {
 // BytesPart makes a part of content that is in memory anyway.
 func BytesPart(content []byte) *Part { return &Part{head: content, size: int64(len(content))} }
 
+// CheckedPart makes one with its checksum by a polynomial.
+func CheckedPart(content []byte, polynomial uint32) *Part {
+	p := BytesPart(content)
+	p.crc = crc32.Checksum(content, crc32.MakeTable(polynomial))
+	return p
+}
+
 // Size is how many bytes the part has.
 func (p *Part) Size() int64 { return p.size }
 

@@ -155,7 +155,7 @@ func (r *refused) kind() backends.Kind {
 		return backends.Misconfigured
 	case r.status == http.StatusBadRequest && r.isChecksum():
 		return backends.Corrupt
-	case r.status == http.StatusBadRequest && strings.Contains(r.message, "KMS"):
+	case r.status == http.StatusBadRequest && (strings.Contains(r.message, "KMS") || r.mentionsPayer()):
 		return backends.Misconfigured
 	case known:
 		return kind
@@ -163,6 +163,11 @@ func (r *refused) kind() backends.Kind {
 		return backends.Unavailable
 	}
 	return backends.Internal
+}
+
+// mentionsPayer: the requester has to pay, and did not say so.
+func (r *refused) mentionsPayer() bool {
+	return strings.HasPrefix(strings.ToLower(r.reason), "userproject") || strings.Contains(r.message, "requester pays")
 }
 
 // isChecksum: the content is not what its checksum says.

@@ -111,3 +111,27 @@ func (s *store) moved(ctx context.Context, from, to string) bool {
 	_, errTo := s.Folder(ctx, to)
 	return status(errFrom) == http.StatusNotFound && errTo == nil
 }
+
+// folders returns the names of those that begin with prefix.
+func (s *store) folders(ctx context.Context, prefix string) ([]string, error) {
+	var names []string
+	for token := ""; ; {
+		var page struct {
+			NextPageToken string
+			Items         []struct{ Name string }
+		}
+		query := url.Values{"prefix": {prefix}, "fields": {"nextPageToken,items(name)"}}
+		if token != "" {
+			query.Set("pageToken", token)
+		}
+		if _, err := s.wire.ask(ctx, request{method: http.MethodGet, path: s.folderPath(""), query: query}, &page); err != nil {
+			return nil, err
+		}
+		for _, f := range page.Items {
+			names = append(names, f.Name)
+		}
+		if token = page.NextPageToken; token == "" {
+			return names, nil
+		}
+	}
+}

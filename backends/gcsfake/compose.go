@@ -24,6 +24,9 @@ type int64ish int64
 
 func (n *int64ish) UnmarshalJSON(raw []byte) error {
 	text := string(raw)
+	if text == "null" {
+		return nil
+	}
 	if unquoted, err := strconv.Unquote(text); err == nil {
 		text = unquoted
 	}
@@ -44,6 +47,9 @@ func (c *call) compose() (*reply, error) {
 	var sent composition
 	if json.Unmarshal(raw, &sent) != nil {
 		return nil, refuse("parseError", "Parse Error")
+	}
+	if string(sent.Destination) == "null" {
+		sent.Destination = nil
 	}
 	d, err := parseDescription(sent.Destination)
 	switch {

@@ -54,13 +54,13 @@ func (k condition) compare(generation, metageneration int64) error {
 	return nil
 }
 
-// checkRead is check for an operation that only reads: that there is nothing new is no error.
-func (k condition) checkRead(o *object) error {
+// compareRead is compare for an operation that only reads: that there is nothing new is no error.
+func (k condition) compareRead(generation, metageneration int64) error {
 	matches := condition{match: k.match, metaMatch: k.metaMatch}
-	if err := matches.check(o); err != nil {
+	if err := matches.compare(generation, metageneration); err != nil {
 		return err
 	}
-	if k.check(o) != nil {
+	if k.compare(generation, metageneration) != nil {
 		return refuse("notModified", "Not Modified")
 	}
 	return nil

@@ -47,15 +47,13 @@ func (c *call) hierarchical(names ...string) error {
 	return nil
 }
 
-func noSuchFolder() *failure { return refuse("notFound", "The folder does not exist.") }
-
-// folder finds a folder, if the condition holds. The caller holds the lock.
-func (c *call) folder(name string, cond condition) (*folder, error) {
+// folder finds a folder. The caller holds the lock.
+func (c *call) folder(name string) (*folder, error) {
 	f := c.s.folders[name]
 	if f == nil {
-		return nil, noSuchFolder()
+		return nil, refuse("notFound", "The folder does not exist.")
 	}
-	return f, cond.compare(0, f.metageneration)
+	return f, nil
 }
 
 func (c *call) folderResource(f *folder) map[string]any {
@@ -117,8 +115,11 @@ func (c *call) getFolder() (*reply, error) {
 	}
 	c.s.mu.Lock()
 	defer c.s.mu.Unlock()
-	f, err := c.folder(c.Key, cond)
+	f, err := c.folder(c.Key)
 	if err != nil {
+		return nil, err
+	}
+	if err := cond.compareRead(0, f.metageneration); err != nil {
 		return nil, err
 	}
 	return c.document(c.folderResource(f))
@@ -134,7 +135,11 @@ func (c *call) deleteFolder() (*reply, error) {
 	}
 	c.s.mu.Lock()
 	defer c.s.mu.Unlock()
-	if _, err := c.folder(c.Key, cond); err != nil {
+	f, err := c.folder(c.Key)
+	if err != nil {
+		return nil, err
+	}
+	if err := cond.compare(0, f.metageneration); err != nil {
 		return nil, err
 	}
 	object, objects := c.s.keys.Ceil(c.Key)

@@ -21,7 +21,7 @@ func (c *call) read(cond condition) (*object, error) {
 	if err != nil {
 		return nil, err
 	}
-	return o, cond.checkRead(o)
+	return o, cond.compareRead(o.generation, o.metageneration)
 }
 
 // getObject returns what is known of an object.

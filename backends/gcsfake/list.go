@@ -18,7 +18,7 @@ func (c *call) parseListing(size string) (*storefake.Listing, error) {
 		return nil, err
 	}
 	if most == 0 {
-		return nil, invalid("Invalid unsigned integer value: '0'.").at(size)
+		return nil, notImplemented(size + "=0")
 	}
 	if most > 0 {
 		l.Max = int(min(most, int64(l.Max)))

@@ -190,11 +190,16 @@ func (c *client) refused(status int, reason, method, target, body string, header
 // insert stores an object in one request of two parts, and returns it as it is told of.
 func (c *client) insert(key, data string, parameters ...string) answered {
 	c.t.Helper()
-	a := c.tryInsert(`{"name": `+strconv.Quote(key)+`}`, data, parameters...)
+	a := c.tryInsert(`{"name": `+quoted(key)+`}`, data, parameters...)
 	if a.status != 200 {
 		c.t.Fatalf("insert %q: %d %s", key, a.status, a.body)
 	}
 	return a
+}
+
+func quoted(s string) string {
+	b, _ := json.Marshal(s)
+	return string(b)
 }
 
 const boundary = "between"

@@ -77,7 +77,7 @@ func (s *Server) Sessions() []Session {
 	defer s.mu.Unlock()
 	var all []Session
 	for _, u := range s.sessions {
-		if u.made == nil && u.ended == nil {
+		if u.made == nil && u.ended == nil && s.now().Sub(u.begun) <= sessionAge {
 			all = append(all, Session{u.key, u.id, u.size, u.begun, maps.Clone(u.meta)})
 		}
 	}

@@ -39,7 +39,11 @@ func (c *call) renameFolder() (*reply, error) {
 	}
 	c.s.mu.Lock()
 	defer c.s.mu.Unlock()
-	if _, err := c.folder(source, cond); err != nil {
+	f, err := c.folder(source)
+	if err != nil {
+		return nil, err
+	}
+	if err := cond.compare(0, f.metageneration); err != nil {
 		return nil, err
 	}
 	up := parent(target)

@@ -3,11 +3,15 @@ package gcsfake
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 )
 
 // unknownOp is the name of what Google may know and this package does not.
 const unknownOp = "Unknown"
+
+// others are beginnings of paths that are no bucket's.
+var others = []string{"batch", "download", "storage", "upload", "v1"}
 
 // route is what the path says, beside Key.
 type route struct {
@@ -49,6 +53,7 @@ func (c *call) find() error {
 	case match(parts[:min(len(parts), 4)], "storage", "v1", "b", "*"):
 		c.route.bucket = parts[3]
 		c.findInBucket(parts[4:])
+	case slices.Contains(others, parts[0]):
 	default:
 		c.route.xml = true
 		c.route.bucket = parts[0]

@@ -40,7 +40,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	rep := c.answer()
 	rep.Header.Set("Server", "UploadServer")
 	if rep.Header.Get(uploadID) == "" {
-		rep.Header.Set(uploadID, fmt.Sprintf("gcsfake-%016x", c.Index))
+		rep.Header.Set(uploadID, fmt.Sprintf("gcsfake-%016x", s.answers.Add(1)))
 	}
 	x.Answer(rep)
 }
@@ -52,8 +52,8 @@ func (s *Server) newCall(x *storefake.Exchange) *call {
 	c := &call{s: s, Exchange: x}
 	c.Header = x.R.Header
 	c.Query, c.bad = url.ParseQuery(x.R.URL.RawQuery)
-	if c.bad == nil {
-		c.bad = c.find()
+	if err := c.find(); err != nil && c.bad == nil {
+		c.bad = err
 	}
 	switch c.Op {
 	case "objects.insert", "session.start":
@@ -88,10 +88,10 @@ func (c *call) perform() (*reply, error) {
 		f := refuse("notFound", "The specified bucket does not exist.")
 		f.code = "NoSuchBucket"
 		return nil, f
-	case op.perform == nil:
-		return nil, notImplemented(c.R.Method + " " + c.R.URL.RequestURI())
 	case c.bad != nil:
 		return nil, c.bad
+	case op.perform == nil:
+		return nil, notImplemented(c.R.Method + " " + c.R.URL.RequestURI())
 	case !utf8.ValidString(c.Key) || !utf8.ValidString(c.route.source):
 		return nil, invalid("Invalid resource name")
 	}
@@ -127,7 +127,7 @@ func (c *call) refusal(err error) *reply {
 	return rep
 }
 
-// answer is a reply with a JSON document, of which the client may have asked for a part.
+// document is a reply with a JSON document, of which the client may have asked for a part.
 func (c *call) document(v map[string]any) (*reply, error) {
 	v, err := c.selected(v)
 	if err != nil {

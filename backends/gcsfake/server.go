@@ -3,6 +3,7 @@ package gcsfake
 import (
 	"cmp"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -24,7 +25,8 @@ const (
 // is the same for every fake: URL and Close, OnRequest, Requests, Count, Received, Sent and Reset.
 type Server struct {
 	*storefake.Front[Request, Fault]
-	o Options
+	o       Options
+	answers atomic.Int64 // each has an ID
 
 	mu         sync.Mutex // everything below; never held while a body is read
 	objects    map[string]*object

@@ -19,16 +19,18 @@ type session struct {
 	begun   time.Time
 	cond    condition // checked when the upload ends
 	claim   claim
-	turn    chan struct{} // held by the request that brings bytes; the others wait
+	turn    chan struct{} // held by the request that brings bytes or ends the upload; the others wait
+
+	// What follows is for who has the turn.
+	crc hash.Hash32
+	md5 hash.Hash // nil: nobody will ask
 
 	// What follows is under the lock of the server.
 	total  int64 // what the upload will have; -1 is not known yet
 	pieces [][]byte
-	size   int64 // bytes that are persisted
-	crc    hash.Hash32
-	md5    hash.Hash // nil: nobody will ask
-	made   *object   // by the upload that has ended well
-	ended  *failure  // why nothing more is taken
+	size   int64    // bytes that are persisted
+	made   *object  // by the upload that has ended well
+	ended  *failure // why nothing more is taken
 }
 
 // startSession opens a session. Nothing is checked yet that may change until it ends.
@@ -114,27 +116,16 @@ func (c *call) askSession() (*reply, error) {
 	if c.R.ContentLength != 0 {
 		return nil, badRange(c.Header.Get("Content-Range") + " of a body")
 	}
-	return c.finishEmpty(total)
-}
-
-// finishEmpty ends the upload if total bytes are all that is there.
-func (c *call) finishEmpty(total int64) (*reply, error) {
+	if total >= 0 {
+		return c.finishEmpty(total)
+	}
 	c.s.mu.Lock()
 	defer c.s.mu.Unlock()
 	u, err := c.session()
 	if err != nil {
 		return nil, err
 	}
-	if total < 0 || u.made != nil {
-		return c.state(u)
-	}
-	if err := u.declare(total); err != nil {
-		return nil, err
-	}
-	if u.size != total {
-		return c.state(u)
-	}
-	return c.finish(u)
+	return c.state(u)
 }
 
 // cancelSession throws the upload away.

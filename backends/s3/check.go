@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"time"
 
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 
@@ -13,26 +12,7 @@ import (
 	"github.com/sluice-ftp/sluice/backends/bucket"
 )
 
-// Finding is something that is wrong with a configuration or a bucket, and what to do about it.
-type Finding struct {
-	// Setting is the key of the configuration that it is about: "bucket", "region".
-	Setting string
-	// Todo says how to mend it.
-	Todo string
-	// Err is what the store said.
-	Err error
-}
-
-// Error implements error.
-func (f *Finding) Error() string { return fmt.Sprintf("%v; %s", f.Err, f.Todo) }
-
-// Unwrap returns what the store said.
-func (f *Finding) Unwrap() error { return f.Err }
-
-// checkTime is how long Check waits: someone sits at the terminal, or a pod is to become ready.
-const checkTime = 15 * time.Second
-
-// Check asks the bucket for one key, and changes nothing. What it returns is a *Finding where the
+// Check asks the bucket for one key, and changes nothing. What it returns is a *bucket.Finding where the
 // answer tells what is wrong; an error of kind Unavailable may go away by itself.
 func Check(ctx context.Context, c Config) error {
 	c.SweepEvery = -1
@@ -40,7 +20,7 @@ func Check(ctx context.Context, c Config) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, checkTime)
+	ctx, cancel := context.WithTimeout(ctx, bucket.CheckTime)
 	err = a.Retry(ctx, bucket.Asking, func(ctx context.Context) error {
 		_, err := a.store.List(ctx, bucket.Query{Prefix: a.Prefix, Most: 1})
 		return err
@@ -59,7 +39,7 @@ func (c *Config) explain(err error) error {
 	if todo == "" {
 		return err
 	}
-	return &Finding{Setting: setting, Todo: todo, Err: err}
+	return &bucket.Finding{Setting: setting, Todo: todo, Err: err}
 }
 
 func (c *Config) advice(err error) (setting, todo string) {

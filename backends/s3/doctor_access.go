@@ -52,7 +52,7 @@ func (d *doctor) credentials(ctx context.Context, _ string) (answer, error) {
 	if d.s.AssumeRole != "" {
 		todo = "assume_role: correct it, or let these credentials take the role (sts:AssumeRole, and the role's own trust policy)"
 	}
-	return answer{outcome: OutcomeFailed, found: plain(err.Error()), todo: todo}, nil
+	return answer{outcome: bucket.OutcomeFailed, found: bucket.Plain(err.Error()), todo: todo}, nil
 }
 
 // endpoint asks for a key of ours. Every answer that S3 may give shows that there is a store.
@@ -69,11 +69,11 @@ func (d *doctor) endpoint(ctx context.Context, _ string) (answer, error) {
 	case err == nil, d.greeting.known && kind != backends.Unavailable:
 		return answer{found: "answers in " + took.Round(time.Millisecond).String()}, nil
 	case errors.Is(err, errNoListing):
-		return answer{outcome: OutcomeFailed, found: brief(err), todo: stranger}, nil
+		return answer{outcome: bucket.OutcomeFailed, found: brief(err), todo: stranger}, nil
 	case errors.As(err, &re) && (re.HTTPStatusCode() == http.StatusOK ||
 		answered(re.HTTPStatusCode()) && kind != backends.Unavailable):
 		found := fmt.Sprintf("it answers %d, but not as S3 does", re.HTTPStatusCode())
-		return answer{outcome: OutcomeFailed, found: found, todo: stranger}, nil
+		return answer{outcome: bucket.OutcomeFailed, found: found, todo: stranger}, nil
 	}
 	return answer{}, err
 }
@@ -125,7 +125,7 @@ func (d *doctor) clock(context.Context, string) (answer, error) {
 	g := d.greeting
 	todo := "set the clock of this machine by NTP"
 	if !g.dated {
-		return answer{outcome: OutcomeWarning, found: "the store does not tell its time", todo: todo}, nil
+		return answer{outcome: bucket.OutcomeWarning, found: "the store does not tell its time", todo: todo}, nil
 	}
 	direction := "ahead of"
 	if g.skew < 0 {
@@ -134,9 +134,9 @@ func (d *doctor) clock(context.Context, string) (answer, error) {
 	found := fmt.Sprintf("the store's is %s %s ours", g.skew.Abs().Round(time.Second), direction)
 	switch {
 	case g.skew.Abs() > maxSkew:
-		return answer{outcome: OutcomeFailed, found: found + "; S3 refuses more than 15 minutes", todo: todo}, nil
+		return answer{outcome: bucket.OutcomeFailed, found: found + "; S3 refuses more than 15 minutes", todo: todo}, nil
 	case g.skew.Abs() > warnSkew:
-		return answer{outcome: OutcomeWarning, found: found + "; S3 refuses more than 15 minutes", todo: todo}, nil
+		return answer{outcome: bucket.OutcomeWarning, found: found + "; S3 refuses more than 15 minutes", todo: todo}, nil
 	case g.skew.Abs() < 2*time.Second: // what a date cannot tell
 		return answer{found: "as ours"}, nil
 	}
@@ -159,7 +159,7 @@ func (d *doctor) region(ctx context.Context, _ string) (answer, error) {
 			setting, todo = "region", "the bucket is in another one: set it to "+regionOf(err)
 		}
 	}
-	return answer{outcome: OutcomeFailed, found: ours + " is not the bucket's", todo: setting + ": " + todo}, nil
+	return answer{outcome: bucket.OutcomeFailed, found: ours + " is not the bucket's", todo: setting + ": " + todo}, nil
 }
 
 // access: the store knows the keys and the bucket. Whether they may list it is another question.
@@ -191,7 +191,7 @@ func brief(err error) string {
 	if asked {
 		text = op.OperationName + ": " + text
 	}
-	return plain(text)
+	return bucket.Plain(text)
 }
 
 // remedies are for codes that name one key of the configuration, which nothing but a write shows.

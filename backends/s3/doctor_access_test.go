@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sluice-ftp/sluice/backends/bucket"
 	"github.com/sluice-ftp/sluice/backends/s3"
 	"github.com/sluice-ftp/sluice/backends/s3fake"
 )
@@ -69,14 +70,14 @@ func TestDoctorAccess(t *testing.T) {
 			}
 			d := examine(t, f, c)
 			r := result(t, d, test.probe)
-			if r.Outcome != s3.OutcomeFailed || !strings.HasPrefix(r.Found, test.found) || !strings.HasPrefix(r.Todo, test.todo) {
+			if r.Outcome != bucket.OutcomeFailed || !strings.HasPrefix(r.Found, test.found) || !strings.HasPrefix(r.Todo, test.todo) {
 				t.Errorf("%+v", r)
 			}
 			if d.Failed() != 1 || len(d.Fits) > 0 {
 				t.Errorf("%d failed, fits %q", d.Failed(), d.Fits)
 			}
 			for _, r := range d.Results {
-				if r.Probe == "put" && r.Outcome != s3.OutcomeSkipped {
+				if r.Probe == "put" && r.Outcome != bucket.OutcomeSkipped {
 					t.Errorf("%+v", r)
 				}
 			}
@@ -106,7 +107,7 @@ func TestDoctorStranger(t *testing.T) {
 			_, c := doctored(t, s3fake.Options{})
 			c.Endpoint = server.URL
 			r := result(t, s3.DoctorWith(t.Context(), c, doctorPart, nil), "endpoint")
-			if r.Outcome != s3.OutcomeFailed || r.Found != name || r.Todo != "endpoint: correct it; this is another kind of server" {
+			if r.Outcome != bucket.OutcomeFailed || r.Found != name || r.Todo != "endpoint: correct it; this is another kind of server" {
 				t.Errorf("%+v", r)
 			}
 		})
@@ -115,13 +116,13 @@ func TestDoctorStranger(t *testing.T) {
 
 func TestDoctorClock(t *testing.T) {
 	t.Parallel()
-	for ahead, want := range map[time.Duration]s3.Outcome{
-		0:                 s3.OutcomeOK,
-		30 * time.Second:  s3.OutcomeOK,
-		3 * time.Minute:   s3.OutcomeWarning,
-		-3 * time.Minute:  s3.OutcomeWarning,
-		20 * time.Minute:  s3.OutcomeFailed,
-		-20 * time.Minute: s3.OutcomeFailed,
+	for ahead, want := range map[time.Duration]bucket.Outcome{
+		0:                 bucket.OutcomeOK,
+		30 * time.Second:  bucket.OutcomeOK,
+		3 * time.Minute:   bucket.OutcomeWarning,
+		-3 * time.Minute:  bucket.OutcomeWarning,
+		20 * time.Minute:  bucket.OutcomeFailed,
+		-20 * time.Minute: bucket.OutcomeFailed,
 	} {
 		t.Run(ahead.String(), func(t *testing.T) {
 			t.Parallel()
@@ -133,7 +134,7 @@ func TestDoctorClock(t *testing.T) {
 				t.Errorf("%+v", r)
 			}
 			// The SDK corrects its clock, so all the rest can be looked at.
-			if r := result(t, d, "profile"); r.Outcome != s3.OutcomeOK {
+			if r := result(t, d, "profile"); r.Outcome != bucket.OutcomeOK {
 				t.Errorf("%+v", r)
 			}
 		})
@@ -166,10 +167,10 @@ func TestDoctorClockUnknown(t *testing.T) {
 		f.ServeHTTP(w, r)
 	})
 	d := examine(t, f, c)
-	if r := result(t, d, "clock"); r.Outcome != s3.OutcomeWarning || r.Found != "the store does not tell its time" {
+	if r := result(t, d, "clock"); r.Outcome != bucket.OutcomeWarning || r.Found != "the store does not tell its time" {
 		t.Errorf("%+v", r)
 	}
-	if r := result(t, d, "access"); r.Outcome != s3.OutcomeFailed || !strings.Contains(r.Todo, "set this one's by NTP") {
+	if r := result(t, d, "access"); r.Outcome != bucket.OutcomeFailed || !strings.Contains(r.Todo, "set this one's by NTP") {
 		t.Errorf("%+v", r)
 	}
 }
@@ -181,22 +182,22 @@ func TestDoctorLifecycle(t *testing.T) {
 	for name, test := range map[string]struct {
 		rules   []string
 		code    string
-		outcome s3.Outcome
+		outcome bucket.Outcome
 		found   string
 	}{
-		"all":           {[]string{fmt.Sprintf(one, "Enabled", prefix(""), 7)}, "", s3.OutcomeOK, "aborts uploads after 7 days"},
-		"two days":      {[]string{fmt.Sprintf(one, "Enabled", prefix("a "), 2)}, "", s3.OutcomeOK, "aborts uploads after 2 days"},
-		"old":           {[]string{fmt.Sprintf(one, "Enabled", "<Prefix></Prefix>", 3)}, "", s3.OutcomeOK, "aborts uploads after 3 days"},
-		"and":           {[]string{fmt.Sprintf(one, "Enabled", "<Filter><And><Prefix>a prefix/</Prefix></And></Filter>", 3)}, "", s3.OutcomeOK, "aborts uploads after 3 days"},
-		"shorter":       {[]string{fmt.Sprintf(one, "Enabled", prefix(""), 7), fmt.Sprintf(one, "Enabled", prefix(""), 1)}, "", s3.OutcomeWarning, "one aborts uploads after 1 day"},
-		"shorter below": {[]string{fmt.Sprintf(one, "Enabled", prefix(""), 7), fmt.Sprintf(one, "Enabled", prefix("a prefix/b/"), 1)}, "", s3.OutcomeWarning, "one aborts uploads after 1 day"},
-		"elsewhere":     {[]string{fmt.Sprintf(one, "Enabled", prefix("b"), 1)}, "", s3.OutcomeWarning, "there is none that aborts stale uploads below all of the prefix"},
-		"below":         {[]string{fmt.Sprintf(one, "Enabled", prefix("a prefix/b/"), 7)}, "", s3.OutcomeWarning, "there is none that aborts stale uploads below all of the prefix"},
-		"disabled":      {[]string{fmt.Sprintf(one, "Disabled", prefix(""), 7)}, "", s3.OutcomeWarning, "there is none that aborts stale uploads below all of the prefix"},
-		"another":       {[]string{"<Rule><Status>Enabled</Status><Filter><Prefix></Prefix></Filter><Expiration><Days>1</Days></Expiration></Rule>"}, "", s3.OutcomeWarning, "there is none that aborts stale uploads below all of the prefix"},
-		"none":          {nil, "NoSuchLifecycleConfiguration", s3.OutcomeWarning, "there is none that aborts stale uploads"},
-		"denied":        {nil, "AccessDenied", s3.OutcomeWarning, "unknown: GetBucketLifecycleConfiguration: AccessDenied: injected by the test"},
-		"unknown":       {nil, "NotImplemented", s3.OutcomeWarning, "this store has none: GetBucketLifecycleConfiguration: NotImplemented: injected by the test"},
+		"all":           {[]string{fmt.Sprintf(one, "Enabled", prefix(""), 7)}, "", bucket.OutcomeOK, "aborts uploads after 7 days"},
+		"two days":      {[]string{fmt.Sprintf(one, "Enabled", prefix("a "), 2)}, "", bucket.OutcomeOK, "aborts uploads after 2 days"},
+		"old":           {[]string{fmt.Sprintf(one, "Enabled", "<Prefix></Prefix>", 3)}, "", bucket.OutcomeOK, "aborts uploads after 3 days"},
+		"and":           {[]string{fmt.Sprintf(one, "Enabled", "<Filter><And><Prefix>a prefix/</Prefix></And></Filter>", 3)}, "", bucket.OutcomeOK, "aborts uploads after 3 days"},
+		"shorter":       {[]string{fmt.Sprintf(one, "Enabled", prefix(""), 7), fmt.Sprintf(one, "Enabled", prefix(""), 1)}, "", bucket.OutcomeWarning, "one aborts uploads after 1 day"},
+		"shorter below": {[]string{fmt.Sprintf(one, "Enabled", prefix(""), 7), fmt.Sprintf(one, "Enabled", prefix("a prefix/b/"), 1)}, "", bucket.OutcomeWarning, "one aborts uploads after 1 day"},
+		"elsewhere":     {[]string{fmt.Sprintf(one, "Enabled", prefix("b"), 1)}, "", bucket.OutcomeWarning, "there is none that aborts stale uploads below all of the prefix"},
+		"below":         {[]string{fmt.Sprintf(one, "Enabled", prefix("a prefix/b/"), 7)}, "", bucket.OutcomeWarning, "there is none that aborts stale uploads below all of the prefix"},
+		"disabled":      {[]string{fmt.Sprintf(one, "Disabled", prefix(""), 7)}, "", bucket.OutcomeWarning, "there is none that aborts stale uploads below all of the prefix"},
+		"another":       {[]string{"<Rule><Status>Enabled</Status><Filter><Prefix></Prefix></Filter><Expiration><Days>1</Days></Expiration></Rule>"}, "", bucket.OutcomeWarning, "there is none that aborts stale uploads below all of the prefix"},
+		"none":          {nil, "NoSuchLifecycleConfiguration", bucket.OutcomeWarning, "there is none that aborts stale uploads"},
+		"denied":        {nil, "AccessDenied", bucket.OutcomeWarning, "unknown: GetBucketLifecycleConfiguration: AccessDenied: injected by the test"},
+		"unknown":       {nil, "NotImplemented", bucket.OutcomeWarning, "this store has none: GetBucketLifecycleConfiguration: NotImplemented: injected by the test"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -216,13 +217,13 @@ func TestDoctorLifecycle(t *testing.T) {
 			})
 			d := examine(t, f, c)
 			r := result(t, d, "lifecycle rule")
-			if r.Outcome != test.outcome || r.Found != test.found || (r.Todo == "") != (r.Outcome == s3.OutcomeOK) {
+			if r.Outcome != test.outcome || r.Found != test.found || (r.Todo == "") != (r.Outcome == bucket.OutcomeOK) {
 				t.Errorf("%+v", r)
 			}
 			if d.Failed() > 0 {
 				t.Errorf("failed: %v", d.Results)
 			}
-			wantUnmeasured := test.outcome == s3.OutcomeWarning && name != "unknown" && !strings.HasPrefix(name, "shorter")
+			wantUnmeasured := test.outcome == bucket.OutcomeWarning && name != "unknown" && !strings.HasPrefix(name, "shorter")
 			if got := slices.Contains(d.Unmeasured, "rules for stale uploads"); got != wantUnmeasured {
 				t.Errorf("unmeasured %q", d.Unmeasured)
 			}

@@ -27,8 +27,8 @@ const (
 // caller's may be up.
 func (d *doctor) tidy(ctx context.Context) {
 	const name = "clean up"
-	if d.verdicts["access"].outcome != OutcomeOK {
-		d.conclude(name, answer{outcome: OutcomeSkipped, found: "nothing was written"})
+	if d.Outcome("access") != bucket.OutcomeOK {
+		d.conclude(name, answer{outcome: bucket.OutcomeSkipped, found: "nothing was written"})
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), tidyTime)
@@ -44,8 +44,8 @@ func (d *doctor) tidy(ctx context.Context) {
 	switch left := d.left(); {
 	case len(left) > 0:
 		d.conclude(name, answer{
-			outcome: OutcomeFailed, found: plain("left behind: " + strings.Join(left, ", ")),
-			todo: "remove what is below " + d.folder + " by other means, open uploads included",
+			outcome: bucket.OutcomeFailed, found: bucket.Plain("left behind: " + strings.Join(left, ", ")),
+			todo: "remove what is below " + d.Folder + " by other means, open uploads included",
 		})
 	case old > 0:
 		d.conclude(name, answer{found: "also of what an earlier run left behind"})
@@ -67,7 +67,7 @@ func (d *doctor) tidyUploads(ctx context.Context) (old int, done bool) {
 	done = len(d.uploads) == 0
 	found, err := d.findUploads(ctx, d.root)
 	for _, u := range found {
-		if strings.HasPrefix(u.key, d.folder) {
+		if strings.HasPrefix(u.key, d.Folder) {
 			d.uploads[u.id] = u.key
 			done = false
 		} else if d.now().Sub(u.begun) > leftoverAge && d.abort(ctx, u.opened) == nil {
@@ -98,7 +98,7 @@ func (d *doctor) tidyObjects(ctx context.Context) (old int, done bool) {
 	listed := map[string]bool{}
 	err := d.eachObject(ctx, func(key string, written time.Time) {
 		switch {
-		case strings.HasPrefix(key, d.folder):
+		case strings.HasPrefix(key, d.Folder):
 			d.keys[key], listed[key] = true, true
 		case d.now().Sub(written) > leftoverAge && d.remove(ctx, key, "") == nil:
 			old++

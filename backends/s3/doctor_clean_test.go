@@ -15,6 +15,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/sluice-ftp/sluice/backends/bucket"
 	"github.com/sluice-ftp/sluice/backends/s3"
 	"github.com/sluice-ftp/sluice/backends/s3fake"
 )
@@ -59,7 +60,7 @@ func TestDoctorFaults(t *testing.T) {
 				return s3fake.Fault{}
 			})
 			d := examine(t, f, c)
-			if r := result(t, d, "clean up"); r.Outcome == s3.OutcomeFailed {
+			if r := result(t, d, "clean up"); r.Outcome == bucket.OutcomeFailed {
 				t.Errorf("%+v", r)
 			}
 			if kind < len(faults)-2 && d.Failed() > 0 {
@@ -93,7 +94,7 @@ func TestDoctorCancelled(t *testing.T) {
 			if len(d.Results) != len(s3.Probes())+2 || d.Failed() > 0 {
 				t.Errorf("%v", d.Results)
 			}
-			if number < all/2 && result(t, d, "lifecycle rule").Outcome != s3.OutcomeSkipped {
+			if number < all/2 && result(t, d, "lifecycle rule").Outcome != bucket.OutcomeSkipped {
 				t.Error("not interrupted")
 			}
 		})
@@ -116,7 +117,7 @@ func TestDoctorUnlisted(t *testing.T) {
 			}
 			return s3fake.Fault{}
 		})
-		if r := result(t, examine(t, f, c), "clean up"); r.Outcome != s3.OutcomeOK {
+		if r := result(t, examine(t, f, c), "clean up"); r.Outcome != bucket.OutcomeOK {
 			t.Errorf("%s: %+v", op, r)
 		}
 	}
@@ -165,7 +166,7 @@ func TestDoctorWaits(t *testing.T) {
 		f.ServeHTTP(w, r)
 	})
 	d := s3.DoctorWith(ctx, c, doctorPart, nil)
-	if r := result(t, d, "delete"); r.Outcome != s3.OutcomeSkipped {
+	if r := result(t, d, "delete"); r.Outcome != bucket.OutcomeSkipped {
 		t.Errorf("%+v", r)
 	}
 	if left := leftovers(f, c.Prefix); len(left) > 0 {
@@ -203,13 +204,13 @@ func TestDoctorTimeout(t *testing.T) {
 		return s3fake.Fault{}
 	})
 	d := s3.DoctorWith(ctx, c, doctorPart, nil)
-	late := map[s3.Outcome]int{}
+	late := map[bucket.Outcome]int{}
 	for _, r := range d.Results {
 		if r.Found == "time is up" {
 			late[r.Outcome]++
 		}
 	}
-	if d.Failed() != 1 || late[s3.OutcomeFailed] != 1 || late[s3.OutcomeSkipped] == 0 {
+	if d.Failed() != 1 || late[bucket.OutcomeFailed] != 1 || late[bucket.OutcomeSkipped] == 0 {
 		t.Errorf("%v", d.Results)
 	}
 	if diff := cmp.Diff(before, f.Keys()); diff != "" {

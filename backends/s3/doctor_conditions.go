@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/sluice-ftp/sluice/backends"
+	"github.com/sluice-ftp/sluice/backends/bucket"
 )
 
 // met says what a server made of a condition that does not hold: it is honoured if the request was
@@ -230,7 +231,7 @@ func (d *doctor) resume(context.Context, string) (answer, error) {
 		return answer{found: "uploads that break off are kept"}, nil
 	}
 	return answer{
-		outcome: OutcomeWarning, found: "uploads that break off are not kept",
+		outcome: bucket.OutcomeWarning, found: "uploads that break off are not kept",
 		todo: "that takes conditional writes, which this profile does not promise; set one that fits, if there is one",
 	}, nil
 }

@@ -3,10 +3,12 @@ package s3
 import (
 	"context"
 	"testing"
+
+	"github.com/sluice-ftp/sluice/backends/bucket"
 )
 
 // DoctorWith is Doctor with another size of the smallest part.
-func DoctorWith(ctx context.Context, c Config, part int64, seen func(Result)) Diagnosis {
+func DoctorWith(ctx context.Context, c Config, part int64, seen func(bucket.Result)) Diagnosis {
 	return diagnose(ctx, c, part, seen)
 }
 
@@ -28,7 +30,7 @@ func Rights() map[string]string {
 }
 
 // Plain makes one line of what a store said.
-func Plain(s string) string { return plain(s) }
+func Plain(s string) string { return bucket.Plain(s) }
 
 // BeginUpload begins an upload of that name in the bucket.
 func BeginUpload(ctx context.Context, a *Adapter, full string) error {

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"github.com/sluice-ftp/sluice/backends/bucket"
 	"github.com/sluice-ftp/sluice/backends/s3"
 	"github.com/sluice-ftp/sluice/backends/s3fake"
 )
@@ -30,7 +31,7 @@ func TestDoctorLiars(t *testing.T) {
 	for name, test := range map[string]struct {
 		around  func(f *s3fake.Server) func(r s3fake.Request)
 		probe   string
-		outcome s3.Outcome
+		outcome bucket.Outcome
 		found   string
 	}{
 		"race": {
@@ -40,7 +41,7 @@ func TestDoctorLiars(t *testing.T) {
 						f.Remove(r.Key)
 					}
 				}
-			}, "put if absent", s3.OutcomeWarning, "of 8 writers at once ",
+			}, "put if absent", bucket.OutcomeWarning, "of 8 writers at once ",
 		},
 		"everything is there": {
 			func(f *s3fake.Server) func(r s3fake.Request) {
@@ -49,7 +50,7 @@ func TestDoctorLiars(t *testing.T) {
 						f.Put(r.Key, nil, nil)
 					}
 				}
-			}, "missing key", s3.OutcomeFailed, "the store says that there is an object which there is not",
+			}, "missing key", bucket.OutcomeFailed, "the store says that there is an object which there is not",
 		},
 		"kept": {
 			func(f *s3fake.Server) func(r s3fake.Request) {
@@ -62,7 +63,7 @@ func TestDoctorLiars(t *testing.T) {
 						f.Put(r.Key, nil, nil)
 					}
 				}
-			}, "delete", s3.OutcomeFailed, "the object is still there",
+			}, "delete", bucket.OutcomeFailed, "the object is still there",
 		},
 		"other content": {
 			func(f *s3fake.Server) func(r s3fake.Request) {
@@ -71,7 +72,7 @@ func TestDoctorLiars(t *testing.T) {
 						f.Put(r.Key, []byte("SLUICE DOCTOR"), nil)
 					}
 				}
-			}, "get", s3.OutcomeFailed, "the content is not what was written",
+			}, "get", bucket.OutcomeFailed, "the content is not what was written",
 		},
 		"no metadata": {
 			func(f *s3fake.Server) func(r s3fake.Request) {
@@ -81,7 +82,7 @@ func TestDoctorLiars(t *testing.T) {
 						f.Put(r.Key, o.Data, nil)
 					}
 				}
-			}, "get", s3.OutcomeFailed, "the metadata is not what was written",
+			}, "get", bucket.OutcomeFailed, "the metadata is not what was written",
 		},
 		"parts in another order": {
 			func(f *s3fake.Server) func(r s3fake.Request) {
@@ -90,11 +91,11 @@ func TestDoctorLiars(t *testing.T) {
 						f.Put(r.Key, make([]byte, 3*doctorPart), nil)
 					}
 				}
-			}, "parts of any size", s3.OutcomeFailed, "the object is not its parts in their order",
+			}, "parts of any size", bucket.OutcomeFailed, "the object is not its parts in their order",
 		},
-		"put all the same":      {replaced, "put if absent", s3.OutcomeWarning, "a second write was refused and took effect all the same"},
-		"copied all the same":   {replaced, "copy if absent", s3.OutcomeOK, "a copy was refused and took effect all the same"},
-		"complete all the same": {replaced, "complete if absent", s3.OutcomeWarning, "the upload was refused and took effect all the same"},
+		"put all the same":      {replaced, "put if absent", bucket.OutcomeWarning, "a second write was refused and took effect all the same"},
+		"copied all the same":   {replaced, "copy if absent", bucket.OutcomeOK, "a copy was refused and took effect all the same"},
+		"complete all the same": {replaced, "complete if absent", bucket.OutcomeWarning, "the upload was refused and took effect all the same"},
 		"wrong all the same": {
 			func(f *s3fake.Server) func(r s3fake.Request) {
 				return func(r s3fake.Request) {
@@ -102,7 +103,7 @@ func TestDoctorLiars(t *testing.T) {
 						f.Put(r.Key, nil, nil)
 					}
 				}
-			}, "checksum of an object", s3.OutcomeWarning, "a wrong one is refused, and the object is there",
+			}, "checksum of an object", bucket.OutcomeWarning, "a wrong one is refused, and the object is there",
 		},
 		"kept under a condition": {
 			func(f *s3fake.Server) func(r s3fake.Request) {
@@ -115,7 +116,7 @@ func TestDoctorLiars(t *testing.T) {
 						f.Put(r.Key, nil, nil)
 					}
 				}
-			}, "delete if unchanged", s3.OutcomeWarning, "the object is still there",
+			}, "delete if unchanged", bucket.OutcomeWarning, "the object is still there",
 		},
 		"copied with the old metadata": {
 			func(f *s3fake.Server) func(r s3fake.Request) {
@@ -125,7 +126,7 @@ func TestDoctorLiars(t *testing.T) {
 						f.Put(r.Key, o.Data, map[string]string{"sluice-upload": "old"})
 					}
 				}
-			}, "copy", s3.OutcomeFailed, "the copy is not like what was copied",
+			}, "copy", bucket.OutcomeFailed, "the copy is not like what was copied",
 		},
 		"hidden": {
 			func(f *s3fake.Server) func(r s3fake.Request) {
@@ -134,7 +135,7 @@ func TestDoctorLiars(t *testing.T) {
 						f.Remove(f.Keys()[key])
 					}
 				}
-			}, "folder beside file", s3.OutcomeWarning, "what is in a folder beside a file of its name is not listed",
+			}, "folder beside file", bucket.OutcomeWarning, "what is in a folder beside a file of its name is not listed",
 		},
 		"another size": {
 			func(f *s3fake.Server) func(r s3fake.Request) {
@@ -147,7 +148,7 @@ func TestDoctorLiars(t *testing.T) {
 						f.Put(r.Key, nil, nil)
 					}
 				}
-			}, "copy in parts", s3.OutcomeWarning, "the copy has another size",
+			}, "copy in parts", bucket.OutcomeWarning, "the copy has another size",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -189,7 +190,7 @@ func TestDoctorRanges(t *testing.T) {
 		if ranges {
 			want = "If-Match is ignored"
 		}
-		if r := result(t, examine(t, f, c), "get a range"); r.Outcome != s3.OutcomeFailed || r.Found != want {
+		if r := result(t, examine(t, f, c), "get a range"); r.Outcome != bucket.OutcomeFailed || r.Found != want {
 			t.Errorf("%+v, want %q", r, want)
 		}
 	}
@@ -208,7 +209,7 @@ func TestDoctorChecksumIgnored(t *testing.T) {
 		w.Header().Set("Etag", `"e"`)
 	})
 	d := examine(t, f, c)
-	if r := result(t, d, "checksum of an object"); r.Outcome != s3.OutcomeWarning || r.Found != "a wrong one is ignored" {
+	if r := result(t, d, "checksum of an object"); r.Outcome != bucket.OutcomeWarning || r.Found != "a wrong one is ignored" {
 		t.Errorf("%+v", r)
 	}
 	if d.Measured.Checksums {
@@ -242,7 +243,7 @@ func TestDoctorForgetful(t *testing.T) {
 				f.ServeHTTP(w, r)
 			})
 			r := result(t, examine(t, f, c), probe)
-			if r.Outcome != s3.OutcomeWarning || r.Found != test.found || r.Todo == "" {
+			if r.Outcome != bucket.OutcomeWarning || r.Found != test.found || r.Todo == "" {
 				t.Errorf("%+v", r)
 			}
 		})

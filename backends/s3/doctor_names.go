@@ -26,7 +26,7 @@ func (d *doctor) names(ctx context.Context, dir string) (answer, error) {
 		key := dir + "files/" + name
 		if _, err := d.put(ctx, key, "", nil); refusal(err) {
 			found = answer{
-				outcome: OutcomeWarning, found: strconv.Quote(name) + ": " + brief(err),
+				outcome: bucket.OutcomeWarning, found: strconv.Quote(name) + ": " + brief(err),
 				todo: "files with such names cannot be stored here",
 			}
 			continue
@@ -50,7 +50,7 @@ func (d *doctor) names(ctx context.Context, dir string) (answer, error) {
 	for _, want := range slices.Concat(files, folders) {
 		if !slices.Contains(gotFiles, want) && !slices.Contains(gotFolders, want) {
 			return answer{
-				outcome: OutcomeWarning, found: strconv.QuoteToASCII(want[len(dir):]) + " is listed wrongly",
+				outcome: bucket.OutcomeWarning, found: strconv.QuoteToASCII(want[len(dir):]) + " is listed wrongly",
 				todo: "partners will not find files with such names; other names are right",
 			}, nil
 		}
@@ -77,7 +77,7 @@ func (d *doctor) folderBesideFile(ctx context.Context, dir string) (answer, erro
 		_, err := d.put(ctx, key, sample, nil)
 		if refusal(err) {
 			return answer{
-				outcome: OutcomeWarning, found: brief(err),
+				outcome: bucket.OutcomeWarning, found: brief(err),
 				todo: "a file and a folder of the same name exclude each other in this store; there is nothing to do",
 			}, nil
 		}
@@ -88,7 +88,7 @@ func (d *doctor) folderBesideFile(ctx context.Context, dir string) (answer, erro
 	got, _, err := d.listed(ctx, dir, "")
 	if err == nil && !slices.Equal(want, got) {
 		return answer{
-			outcome: OutcomeWarning, found: "what is in a folder beside a file of its name is not listed",
+			outcome: bucket.OutcomeWarning, found: "what is in a folder beside a file of its name is not listed",
 			todo: "keep partners from giving a file and a folder the same name",
 		}, nil
 	}
@@ -108,7 +108,7 @@ func (d *doctor) lifecycleRule(ctx context.Context, _ string) (answer, error) {
 	})
 	const set = "set the one of docs/backends.md, as a backstop: what a gateway leaves behind that never runs again costs money"
 	warn := func(found, todo string) (answer, error) {
-		return answer{outcome: OutcomeWarning, found: found, todo: todo}, nil
+		return answer{outcome: bucket.OutcomeWarning, found: found, todo: todo}, nil
 	}
 	kind, _ := classify(err)
 	switch {
@@ -119,7 +119,7 @@ func (d *doctor) lifecycleRule(ctx context.Context, _ string) (answer, error) {
 		return warn("unknown: "+brief(err), d.missingRight(err)+", for this question only")
 	case refusal(err):
 		return answer{
-			outcome: OutcomeWarning, found: "this store has none: " + brief(err), can: no,
+			outcome: bucket.OutcomeWarning, found: "this store has none: " + brief(err), can: no,
 			todo: "let the gateway run: it aborts its own stale uploads every hour",
 		}, nil
 	case err != nil:
@@ -129,7 +129,7 @@ func (d *doctor) lifecycleRule(ctx context.Context, _ string) (answer, error) {
 	switch shortest := min(whole, part); {
 	case shortest < fewestDays:
 		return answer{
-			outcome: OutcomeWarning, found: "one aborts uploads after " + days(shortest), can: yes,
+			outcome: bucket.OutcomeWarning, found: "one aborts uploads after " + days(shortest), can: yes,
 			todo: "let it be 2 days at least: it may end uploads that are on their way",
 		}, nil
 	case whole == never:

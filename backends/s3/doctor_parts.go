@@ -45,7 +45,7 @@ func (d *doctor) compareSeam(ctx context.Context, want string) (answer, error) {
 	got, err := d.read(ctx, &s3.GetObjectInput{Key: &d.whole.key, Range: aws.String(bucket.Span{Begin: d.part - half, End: d.part + half}.Header())})
 	if err == nil && got != want {
 		return answer{
-			outcome: OutcomeFailed, found: "the object is not its parts in their order",
+			outcome: bucket.OutcomeFailed, found: "the object is not its parts in their order",
 			todo: "use another store: it damages files",
 		}, nil
 	}
@@ -63,7 +63,7 @@ func pattern(n int64) string {
 
 // sendWhole stores an object of several parts, with a checksum of all of it if the server has such.
 func (d *doctor) sendWhole(ctx context.Context, key string, contents ...string) (stored, error) {
-	checksums := d.verdicts["checksum of a whole"].can == yes
+	checksums := d.verdicts["checksum of a whole"] == yes
 	u, err := d.beginEmpty(ctx, key, checksums)
 	if err != nil {
 		return stored{}, err
@@ -97,7 +97,7 @@ func (d *doctor) lastPart(ctx context.Context, dir string) (answer, error) {
 	_, err = d.sendPart(ctx, u, maxParts, sample, false)
 	if refusal(err) {
 		return answer{
-			outcome: OutcomeWarning, found: "refused: " + brief(err),
+			outcome: bucket.OutcomeWarning, found: "refused: " + brief(err),
 			todo: "objects can have fewer parts than at AWS, so the largest are smaller; see the store's documentation",
 		}, nil
 	}
@@ -186,7 +186,7 @@ func (d *doctor) completeAfterAbort(ctx context.Context, dir string) (answer, er
 	switch _, err = d.complete(ctx, u, []types.CompletedPart{part}, nil); {
 	case err == nil:
 		return answer{
-			outcome: OutcomeWarning, found: "the store says that it succeeded",
+			outcome: bucket.OutcomeWarning, found: "the store says that it succeeded",
 			todo: "let nothing abort uploads younger than the longest that a partner may take: no rule, no other program",
 		}, nil
 	case refusal(err):

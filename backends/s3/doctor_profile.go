@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/sluice-ftp/sluice/backends/bucket"
 )
 
 // capability is a thing that profiles promise.
@@ -113,7 +115,7 @@ func capabilityOf(probe string) *capability {
 func (d *doctor) measured(c *capability) able {
 	all := yes
 	for _, name := range c.probes {
-		switch d.verdicts[name].can {
+		switch d.verdicts[name] {
 		case no:
 			return no
 		case unmeasured:
@@ -126,8 +128,8 @@ func (d *doctor) measured(c *capability) able {
 // compare says which profiles fit, and what is wrong with the one that is configured.
 func (d *doctor) compare() {
 	const name = "profile"
-	if d.verdicts["access"].outcome != OutcomeOK {
-		d.conclude(name, answer{outcome: OutcomeSkipped, found: "nothing was measured"})
+	if d.Outcome("access") != bucket.OutcomeOK {
+		d.conclude(name, answer{outcome: bucket.OutcomeSkipped, found: "nothing was measured"})
 		return
 	}
 	var vital []string // that were not measured, and something depends on them
@@ -210,14 +212,14 @@ func (d *doctor) judge(vital []string) answer {
 	switch {
 	case len(harms) > 0:
 		return answer{
-			outcome: OutcomeFailed, found: ours + " promises what this store does not do: " + names(broken),
+			outcome: bucket.OutcomeFailed, found: ours + " promises what this store does not do: " + names(broken),
 			todo: other + "; else " + strings.Join(harms, ", and "),
 		}
 	case len(vital) > 0:
-		return answer{outcome: OutcomeSkipped, found: "not everything could be measured: " + strings.Join(vital, ", ")}
+		return answer{outcome: bucket.OutcomeSkipped, found: "not everything could be measured: " + strings.Join(vital, ", ")}
 	case len(d.Fits) == 0:
 		return answer{
-			outcome: OutcomeFailed, found: "every profile promises something that this store does not do",
+			outcome: bucket.OutcomeFailed, found: "every profile promises something that this store does not do",
 			todo: "use another store, or ask for a profile for this one with this table",
 		}
 	case d.Fits[0] == d.configured.Name:
@@ -226,13 +228,13 @@ func (d *doctor) judge(vital []string) answer {
 	_, lostOfFit := d.against(profiles[d.Fits[0]])
 	if len(broken) > 0 {
 		return answer{
-			outcome: OutcomeWarning, found: ours + " promises what this store does not do, and nothing needs: " + names(broken),
+			outcome: bucket.OutcomeWarning, found: ours + " promises what this store does not do, and nothing needs: " + names(broken),
 			todo: "keep it; " + d.Fits[0] + " is exact, and would do without: " + names(lostOfFit),
 		}
 	}
 	gained := slices.DeleteFunc(lost, func(c *capability) bool { return slices.Contains(lostOfFit, c) })
 	return answer{
-		outcome: OutcomeWarning, found: ours + " promises less than this store does",
+		outcome: bucket.OutcomeWarning, found: ours + " promises less than this store does",
 		todo: other + ", for: " + names(gained),
 	}
 }

@@ -82,12 +82,12 @@ func (d *doctor) missingKey(ctx context.Context, dir string) (answer, error) {
 		return answer{}, nil
 	case err == nil:
 		return answer{
-			outcome: OutcomeFailed, found: "the store says that there is an object which there is not",
+			outcome: bucket.OutcomeFailed, found: "the store says that there is an object which there is not",
 			todo: "endpoint: is there a proxy or a cache in between?",
 		}, nil
 	case kind == backends.Permission:
 		return answer{
-			outcome: OutcomeFailed, found: "it is refused instead of not found: " + brief(err),
+			outcome: bucket.OutcomeFailed, found: "it is refused instead of not found: " + brief(err),
 			todo: "give the credentials s3:GetObject, and s3:ListBucket for all that begins with the prefix",
 		}, nil
 	}
@@ -113,7 +113,7 @@ func (d *doctor) deleteObject(ctx context.Context, dir string) (answer, error) {
 	}
 	if _, err := d.head(ctx, dir+"object"); err == nil {
 		return answer{
-			outcome: OutcomeFailed, found: "the object is still there",
+			outcome: bucket.OutcomeFailed, found: "the object is still there",
 			todo: "look for a rule that keeps objects: object lock, retention, a legal hold",
 		}, nil
 	}
@@ -131,12 +131,12 @@ func (d *doctor) getObject(ctx context.Context, _ string) (answer, error) {
 		return answer{}, err
 	case content != sample:
 		return answer{
-			outcome: OutcomeFailed, found: "the content is not what was written",
+			outcome: bucket.OutcomeFailed, found: "the content is not what was written",
 			todo: "endpoint: is there a proxy in between that changes content?",
 		}, nil
 	case head.Metadata[bucket.MetaToken] != d.token:
 		return answer{
-			outcome: OutcomeFailed, found: "the metadata is not what was written",
+			outcome: bucket.OutcomeFailed, found: "the metadata is not what was written",
 			todo: "use another store: times of files and lost answers are known by metadata",
 		}, nil
 	}
@@ -153,12 +153,12 @@ func (d *doctor) getRange(ctx context.Context, _ string) (answer, error) {
 	}
 	todo := "use another store, or leave out a proxy in between: broken downloads would go on with wrong bytes"
 	if content != sample[first:behind] {
-		return answer{outcome: OutcomeFailed, found: "the range is not what was asked for", todo: todo}, nil
+		return answer{outcome: bucket.OutcomeFailed, found: "the range is not what was asked for", todo: todo}, nil
 	}
 	in.IfMatch = aws.String(noETag)
 	_, err = d.read(ctx, in)
 	if err == nil {
-		return answer{outcome: OutcomeFailed, found: "If-Match is ignored", todo: todo}, nil
+		return answer{outcome: bucket.OutcomeFailed, found: "If-Match is ignored", todo: todo}, nil
 	}
 	_, err = met(err)
 	return answer{}, err
@@ -187,7 +187,7 @@ func (d *doctor) copyObject(ctx context.Context, dir string) (answer, error) {
 	head, err := d.head(ctx, dir+"copy")
 	if err == nil && (head.Size != d.object.size || head.Metadata[bucket.MetaToken] != ofCopy) {
 		return answer{
-			outcome: OutcomeFailed, found: "the copy is not like what was copied, with the metadata that was given",
+			outcome: bucket.OutcomeFailed, found: "the copy is not like what was copied, with the metadata that was given",
 			todo: "use another store: renames would lose something",
 		}, nil
 	}
@@ -213,7 +213,7 @@ func (d *doctor) listParts(ctx context.Context, _ string) (answer, error) {
 	})
 	if err == nil && len(out.Parts) != 1 {
 		return answer{
-			outcome: OutcomeWarning, found: "a part that was sent is not listed",
+			outcome: bucket.OutcomeWarning, found: "a part that was sent is not listed",
 			todo: "set the lifecycle rule of docs/backends.md: aborted uploads may keep parts",
 		}, nil
 	}
@@ -228,11 +228,11 @@ func (d *doctor) listUploads(ctx context.Context, _ string) (answer, error) {
 	}
 	if len(byKey) != 1 || byKey[0].opened != d.open {
 		return answer{
-			outcome: OutcomeWarning, found: "an upload that was begun is not listed",
+			outcome: bucket.OutcomeWarning, found: "an upload that was begun is not listed",
 			todo: "set the lifecycle rule of docs/backends.md: uploads that a killed process began may stay",
 		}, nil
 	}
-	below, err := d.findUploads(ctx, d.folder)
+	below, err := d.findUploads(ctx, d.Folder)
 	if err == nil && len(below) == 0 {
 		return answer{found: "by whole keys only, which is enough"}, nil
 	}
@@ -243,12 +243,12 @@ func (d *doctor) abortUpload(ctx context.Context, _ string) (answer, error) {
 	if err := d.abort(ctx, d.open); err != nil {
 		return answer{}, err
 	}
-	if d.verdicts["list parts"].outcome != OutcomeOK {
+	if d.Outcome("list parts") != bucket.OutcomeOK {
 		return answer{}, nil
 	}
 	if _, err := d.s.countParts(ctx, d.open.key, d.open.id); code(err) != noSuchUpload {
 		return answer{
-			outcome: OutcomeWarning, found: "the upload is still there after its abort",
+			outcome: bucket.OutcomeWarning, found: "the upload is still there after its abort",
 			todo: "set the lifecycle rule of docs/backends.md",
 		}, nil
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/sluice-ftp/sluice/backends/bucket"
 	"github.com/sluice-ftp/sluice/backends/s3"
 	"github.com/sluice-ftp/sluice/backends/s3fake"
 )
@@ -16,13 +17,13 @@ import (
 // Each right is missing in turn.
 func TestDoctorRights(t *testing.T) {
 	t.Parallel()
-	const bucket, objects = " on arn:aws:s3:::bucket", " on arn:aws:s3:::bucket/a prefix/*"
+	const whole, objects = " on arn:aws:s3:::bucket", " on arn:aws:s3:::bucket/a prefix/*"
 	for op, test := range map[string]struct {
 		failed []string
 		right  string
 		left   string
 	}{
-		"ListObjectsV2":           {failed: []string{"list"}, right: "s3:ListBucket" + bucket},
+		"ListObjectsV2":           {failed: []string{"list"}, right: "s3:ListBucket" + whole},
 		"PutObject":               {failed: []string{"put"}, right: "s3:PutObject" + objects},
 		"DeleteObject":            {failed: []string{"delete", "clean up"}, right: "s3:DeleteObject" + objects, left: "object object"},
 		"GetObject":               {failed: []string{"get"}, right: "s3:GetObject" + objects},
@@ -31,7 +32,7 @@ func TestDoctorRights(t *testing.T) {
 		"CreateMultipartUpload":   {failed: []string{"begin an upload"}, right: "s3:PutObject" + objects},
 		"UploadPart":              {failed: []string{"begin an upload"}, right: "s3:PutObject" + objects},
 		"ListParts":               {failed: []string{"list parts"}, right: "s3:ListMultipartUploadParts" + objects},
-		"ListMultipartUploads":    {failed: []string{"list uploads"}, right: "s3:ListBucketMultipartUploads" + bucket},
+		"ListMultipartUploads":    {failed: []string{"list uploads"}, right: "s3:ListBucketMultipartUploads" + whole},
 		"AbortMultipartUpload":    {failed: []string{"abort an upload", "clean up"}, right: "s3:AbortMultipartUpload" + objects, left: "upload"},
 		"UploadPartCopy":          {failed: []string{"copy in parts"}, right: "s3:GetObject and s3:PutObject" + objects},
 		"CompleteMultipartUpload": {failed: []string{"complete if absent"}, right: "s3:PutObject" + objects},
@@ -47,7 +48,7 @@ func TestDoctorRights(t *testing.T) {
 			})
 			d := s3.DoctorWith(t.Context(), c, doctorPart, nil)
 			for _, probe := range test.failed {
-				if r := result(t, d, probe); r.Outcome != s3.OutcomeFailed {
+				if r := result(t, d, probe); r.Outcome != bucket.OutcomeFailed {
 					t.Errorf("%+v", r)
 				}
 			}
@@ -78,8 +79,8 @@ func TestDoctorMissingKey(t *testing.T) {
 		return s3fake.Fault{}
 	})
 	d := examine(t, f, c)
-	want := s3.Result{
-		Probe: "missing key", Outcome: s3.OutcomeFailed, Found: "it is refused instead of not found: HeadObject: Forbidden",
+	want := bucket.Result{
+		Probe: "missing key", Outcome: bucket.OutcomeFailed, Found: "it is refused instead of not found: HeadObject: Forbidden",
 		Todo: "give the credentials s3:GetObject, and s3:ListBucket for all that begins with the prefix",
 	}
 	if r := result(t, d, "missing key"); r != want || d.Failed() != 1 {
@@ -101,7 +102,7 @@ func TestDoctorRightsOfAttributes(t *testing.T) {
 	r := result(t, examine(t, f, c), "put")
 	want := "give the credentials s3:PutObject, s3:PutObjectTagging, s3:GetObjectTagging, s3:PutObjectAcl on " +
 		"arn:aws:s3:::bucket/a prefix/*, and kms:GenerateDataKey and kms:Decrypt on the key"
-	if r.Todo != want || r.Outcome != s3.OutcomeFailed {
+	if r.Todo != want || r.Outcome != bucket.OutcomeFailed {
 		t.Errorf("%+v", r)
 	}
 }
@@ -109,13 +110,13 @@ func TestDoctorRightsOfAttributes(t *testing.T) {
 // What a store says to the settings for new objects.
 func TestDoctorSettings(t *testing.T) {
 	t.Parallel()
-	for class, want := range map[string]s3.Result{
+	for class, want := range map[string]bucket.Result{
 		"ICE": {
-			Probe: "put", Outcome: s3.OutcomeFailed, Found: "PutObject: InvalidStorageClass: The storage class you specified is not valid",
+			Probe: "put", Outcome: bucket.OutcomeFailed, Found: "PutObject: InvalidStorageClass: The storage class you specified is not valid",
 			Todo: "storage_class: correct it; this store does not know it",
 		},
 		"GLACIER": {
-			Probe: "get", Outcome: s3.OutcomeFailed,
+			Probe: "get", Outcome: bucket.OutcomeFailed,
 			Found: "GetObject: InvalidObjectState: The operation is not valid for the object's storage class",
 			Todo:  "storage_class: choose one whose objects can be read at once",
 		},

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/sluice-ftp/sluice/backends/bucket"
 	"github.com/sluice-ftp/sluice/backends/s3"
 	"github.com/sluice-ftp/sluice/backends/s3fake"
 )
@@ -54,10 +55,10 @@ func examine(t testing.TB, f *s3fake.Server, c s3.Config) s3.Diagnosis {
 }
 
 // remarks are the outcomes of the probes that were not simply ok.
-func remarks(d s3.Diagnosis) map[string]s3.Outcome {
-	all := map[string]s3.Outcome{}
+func remarks(d s3.Diagnosis) map[string]bucket.Outcome {
+	all := map[string]bucket.Outcome{}
 	for _, r := range d.Results {
-		if r.Outcome != s3.OutcomeOK {
+		if r.Outcome != bucket.OutcomeOK {
 			all[r.Probe] = r.Outcome
 		}
 	}
@@ -65,9 +66,9 @@ func remarks(d s3.Diagnosis) map[string]s3.Outcome {
 }
 
 // result is that of one probe.
-func result(t testing.TB, d s3.Diagnosis, probe string) s3.Result {
+func result(t testing.TB, d s3.Diagnosis, probe string) bucket.Result {
 	t.Helper()
-	i := slices.IndexFunc(d.Results, func(r s3.Result) bool { return r.Probe == probe })
+	i := slices.IndexFunc(d.Results, func(r bucket.Result) bool { return r.Probe == probe })
 	if i < 0 {
 		t.Fatalf("no result of %q", probe)
 	}
@@ -78,9 +79,9 @@ func TestDoctorHealthy(t *testing.T) {
 	t.Parallel()
 	f, c := doctored(t, s3fake.Options{Quirks: s3fake.Quirks{MinPartSize: 5 << 20}})
 	c.Tags, c.StorageClass, c.SSE, c.KMSKeyID = map[string]string{"a": "b c"}, "STANDARD_IA", "aws:kms", "key"
-	var seen []s3.Result
-	d := s3.Doctor(t.Context(), c, func(r s3.Result) { seen = append(seen, r) })
-	if diff := cmp.Diff(map[string]s3.Outcome{}, remarks(d)); diff != "" {
+	var seen []bucket.Result
+	d := s3.Doctor(t.Context(), c, func(r bucket.Result) { seen = append(seen, r) })
+	if diff := cmp.Diff(map[string]bucket.Outcome{}, remarks(d)); diff != "" {
 		t.Errorf("%s\n%v", diff, d.Results)
 	}
 	want, _ := s3.ProfileByName("aws")
@@ -112,34 +113,34 @@ func TestDoctorHealthy(t *testing.T) {
 
 func TestDoctorQuirks(t *testing.T) {
 	t.Parallel()
-	const warning, failed = s3.OutcomeWarning, s3.OutcomeFailed
+	const warning, failed = bucket.OutcomeWarning, bucket.OutcomeFailed
 	for name, test := range map[string]struct {
 		quirks  s3fake.Quirks
 		profile string // else aws
 		// remarks are those beside the one on the profile, which is about promises of it.
-		remarks map[string]s3.Outcome
-		judged  s3.Outcome
+		remarks map[string]bucket.Outcome
+		judged  bucket.Outcome
 		broken  string
 		fits    []string
 	}{
 		"UniformParts": {
 			quirks:  s3fake.Quirks{UniformParts: true},
-			remarks: map[string]s3.Outcome{"parts of any size": warning},
+			remarks: map[string]bucket.Outcome{"parts of any size": warning},
 			judged:  failed, broken: "parts of any size", fits: []string{"r2"},
 		},
 		"NoConditionalPut": {
 			quirks:  s3fake.Quirks{NoConditionalPut: true},
-			remarks: map[string]s3.Outcome{"put if absent": warning, "put if unchanged": warning},
+			remarks: map[string]bucket.Outcome{"put if absent": warning, "put if unchanged": warning},
 			judged:  failed, broken: "conditional puts", fits: []string{"ceph", "wasabi"},
 		},
 		"IgnoreConditionalComplete": {
 			quirks:  s3fake.Quirks{IgnoreConditionalComplete: true},
-			remarks: map[string]s3.Outcome{"complete if absent": warning, "complete if unchanged": warning},
+			remarks: map[string]bucket.Outcome{"complete if absent": warning, "complete if unchanged": warning},
 			judged:  failed, broken: "conditional completes", fits: []string{"ceph", "wasabi"},
 		},
 		"NoConditionalComplete": {
 			quirks:  s3fake.Quirks{NoConditionalComplete: true},
-			remarks: map[string]s3.Outcome{"complete if absent": warning, "complete if unchanged": warning},
+			remarks: map[string]bucket.Outcome{"complete if absent": warning, "complete if unchanged": warning},
 			judged:  failed, broken: "conditional completes", fits: []string{"ceph", "wasabi"},
 		},
 		"IgnoreConditionalCopy": {
@@ -148,7 +149,7 @@ func TestDoctorQuirks(t *testing.T) {
 		},
 		"IgnoreConditionalDelete": {
 			quirks:  s3fake.Quirks{IgnoreConditionalDelete: true},
-			remarks: map[string]s3.Outcome{"delete if unchanged": warning},
+			remarks: map[string]bucket.Outcome{"delete if unchanged": warning},
 			judged:  failed, broken: "conditional deletes", fits: []string{"minio"},
 		},
 		"CompleteOnce": {
@@ -157,11 +158,11 @@ func TestDoctorQuirks(t *testing.T) {
 		},
 		"CompleteAfterAbort": {
 			quirks:  s3fake.Quirks{CompleteAfterAbort: true},
-			remarks: map[string]s3.Outcome{"complete after abort": warning}, fits: []string{"aws"},
+			remarks: map[string]bucket.Outcome{"complete after abort": warning}, fits: []string{"aws"},
 		},
 		"NoChecksums": {
 			quirks: s3fake.Quirks{NoChecksums: true},
-			remarks: map[string]s3.Outcome{
+			remarks: map[string]bucket.Outcome{
 				"checksum of an object": warning, "checksum of a part": warning,
 				"checksum of a whole": warning,
 			},
@@ -169,35 +170,35 @@ func TestDoctorQuirks(t *testing.T) {
 		},
 		"NoPartCopy": {
 			quirks:  s3fake.Quirks{NoPartCopy: true},
-			remarks: map[string]s3.Outcome{"copy in parts": warning},
+			remarks: map[string]bucket.Outcome{"copy in parts": warning},
 			judged:  failed, broken: "copies in parts", fits: []string{"gcs"},
 		},
 		"NoEncodingType": {
 			quirks:  s3fake.Quirks{NoEncodingType: true},
-			remarks: map[string]s3.Outcome{"names": warning}, fits: []string{"aws"},
+			remarks: map[string]bucket.Outcome{"names": warning}, fits: []string{"aws"},
 		},
 		// The adapter leaves out what comes twice.
 		"RepeatPrefixes":    {quirks: s3fake.Quirks{RepeatPrefixes: true}, fits: []string{"aws"}},
 		"ExactUploadPrefix": {quirks: s3fake.Quirks{ExactUploadPrefix: true}, fits: []string{"aws"}},
 		"NoKeyBelowObject": {
 			quirks:  s3fake.Quirks{NoKeyBelowObject: true},
-			remarks: map[string]s3.Outcome{"folder beside file": warning}, fits: []string{"aws"},
+			remarks: map[string]bucket.Outcome{"folder beside file": warning}, fits: []string{"aws"},
 		},
 		"NoLifecycle": {
 			quirks:  s3fake.Quirks{NoLifecycle: true},
-			remarks: map[string]s3.Outcome{"lifecycle rule": warning},
+			remarks: map[string]bucket.Outcome{"lifecycle rule": warning},
 			judged:  warning, broken: "rules for stale uploads", fits: []string{"versity"},
 		},
 		"MaxParts": {
 			quirks:  s3fake.Quirks{MaxParts: 1000},
-			remarks: map[string]s3.Outcome{"part 10,000": warning}, fits: []string{"aws"},
+			remarks: map[string]bucket.Outcome{"part 10,000": warning}, fits: []string{"aws"},
 		},
 		"MinPartSize": {
 			quirks: s3fake.Quirks{MinPartSize: doctorPart + 1},
-			remarks: map[string]s3.Outcome{
-				"parts of any size": failed, "copy in parts": s3.OutcomeSkipped,
+			remarks: map[string]bucket.Outcome{
+				"parts of any size": failed, "copy in parts": bucket.OutcomeSkipped,
 			},
-			judged: s3.OutcomeSkipped, broken: "copies in parts, parts of any size",
+			judged: bucket.OutcomeSkipped, broken: "copies in parts, parts of any size",
 		},
 		"nothing at all": {
 			quirks: s3fake.Quirks{
@@ -205,7 +206,7 @@ func TestDoctorQuirks(t *testing.T) {
 				CompleteOnce: true, NoChecksums: true, NoPartCopy: true, NoLifecycle: true,
 			},
 			profile: "gcs",
-			remarks: map[string]s3.Outcome{
+			remarks: map[string]bucket.Outcome{
 				"parts of any size": warning, "put if absent": warning, "put if unchanged": warning,
 				"complete if absent": warning, "complete if unchanged": warning, "checksum of an object": warning,
 				"checksum of a part": warning, "checksum of a whole": warning,
@@ -216,7 +217,7 @@ func TestDoctorQuirks(t *testing.T) {
 		"no copy in parts and no rule": {
 			quirks:  s3fake.Quirks{NoPartCopy: true, NoLifecycle: true},
 			profile: "gcs",
-			remarks: map[string]s3.Outcome{"copy in parts": warning, "lifecycle rule": warning},
+			remarks: map[string]bucket.Outcome{"copy in parts": warning, "lifecycle rule": warning},
 			fits:    []string{"gcs"},
 		},
 		"versitygw": {
@@ -224,7 +225,7 @@ func TestDoctorQuirks(t *testing.T) {
 				IgnoreConditionalCopy: true, CompleteAfterAbort: true, NoEncodingType: true, NoKeyBelowObject: true, NoLifecycle: true,
 			},
 			profile: "versity",
-			remarks: map[string]s3.Outcome{
+			remarks: map[string]bucket.Outcome{
 				"complete after abort": warning, "names": warning, "folder beside file": warning, "lifecycle rule": warning,
 			},
 			fits: []string{"versity"},
@@ -235,7 +236,7 @@ func TestDoctorQuirks(t *testing.T) {
 				CompleteOnce: true, NoLifecycle: true,
 			},
 			profile: "b2",
-			remarks: map[string]s3.Outcome{
+			remarks: map[string]bucket.Outcome{
 				"put if absent": warning, "put if unchanged": warning, "complete if absent": warning,
 				"complete if unchanged": warning, "checksum of an object": warning, "checksum of a part": warning,
 				"checksum of a whole": warning, "lifecycle rule": warning,
@@ -254,14 +255,14 @@ func TestDoctorQuirks(t *testing.T) {
 			got := remarks(d)
 			judged := result(t, d, "profile")
 			if test.judged == "" {
-				test.judged = s3.OutcomeOK
+				test.judged = bucket.OutcomeOK
 			}
 			if said := judged.Found + judged.Todo; judged.Outcome != test.judged || !strings.Contains(said, test.broken) {
 				t.Errorf("profile: %+v", judged)
 			}
 			delete(got, "profile")
 			if test.remarks == nil {
-				test.remarks = map[string]s3.Outcome{}
+				test.remarks = map[string]bucket.Outcome{}
 			}
 			if c.Profile != (s3.Profile{}) && !c.Profile.IfAbsent() {
 				test.remarks["resume"] = warning

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/sluice-ftp/sluice/backends"
+	"github.com/sluice-ftp/sluice/backends/bucket"
 	"github.com/sluice-ftp/sluice/backends/s3"
 	"github.com/sluice-ftp/sluice/backends/s3fake"
 )
@@ -137,7 +138,7 @@ func TestWrongSettings(t *testing.T) {
 			f := s3fake.Start(t, s3fake.Options{})
 			c := config(t, f)
 			test.change(&c)
-			var finding *s3.Finding
+			var finding *bucket.Finding
 			checking, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 			defer cancel()
 			if err := s3.Check(checking, c); !errors.As(err, &finding) || finding.Setting != test.setting {
@@ -206,7 +207,7 @@ func TestNobodyListens(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
-	var finding *s3.Finding
+	var finding *bucket.Finding
 	if err := s3.Check(ctx, c); !errors.As(err, &finding) || finding.Setting != "endpoint" ||
 		backends.KindOf(err) != backends.Unavailable {
 		t.Errorf("check: %v", err)

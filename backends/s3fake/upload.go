@@ -2,15 +2,14 @@ package s3fake
 
 import (
 	"cmp"
-	"crypto/sha256"
-	"encoding/base64"
-	"fmt"
 	"maps"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/sluice-ftp/sluice/backends/storefake"
 )
 
 // upload is an open multipart upload.
@@ -80,12 +79,10 @@ func (c *call) chooseChecksum(u *upload) error {
 	return nil
 }
 
-// newUploadID returns an ID that is longer than anyone may hope and sorts by age. The caller holds
-// the lock.
+// newUploadID returns an ID that sorts by age. The caller holds the lock.
 func (s *Server) newUploadID() string {
 	s.made++
-	noise := sha256.Sum256([]byte(strconv.Itoa(s.made)))
-	return fmt.Sprintf("%012x.", s.made) + strings.Repeat(base64.RawURLEncoding.EncodeToString(noise[:]), 2)
+	return storefake.ID(s.made)
 }
 
 // openUploads returns the uploads by key and then by age. The caller holds the lock.

@@ -3,8 +3,9 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"strings"
-	"time"
 
 	"github.com/sluice-ftp/sluice/backends"
 	"github.com/sluice-ftp/sluice/backends/bucket"
@@ -13,42 +14,30 @@ import (
 
 // s3Store is a backend of type s3.
 type s3Store struct {
-	Bucket              string            `yaml:"bucket"`
-	Prefix              string            `yaml:"prefix"`
+	bucketStore
+
 	Region              string            `yaml:"region"`
-	Endpoint            string            `yaml:"endpoint"`
 	PathStyle           bool              `yaml:"path_style"`
-	AllowHTTP           bool              `yaml:"allow_http"`
-	CAFile              string            `yaml:"ca_file"`
 	AccessKeyID         string            `yaml:"access_key_id"`
 	SecretAccessKey     string            `yaml:"secret_access_key"`
 	SecretAccessKeyFile string            `yaml:"secret_access_key_file"`
 	AssumeRole          string            `yaml:"assume_role"`
 	ExternalID          string            `yaml:"external_id"`
 	Profile             string            `yaml:"profile"`
-	StorageClass        string            `yaml:"storage_class"`
 	SSE                 string            `yaml:"sse"`
 	KMSKeyID            string            `yaml:"kms_key_id"`
 	ACL                 string            `yaml:"acl"`
 	Tags                map[string]string `yaml:"tags"`
 	RequesterPays       bool              `yaml:"requester_pays"`
-	MaxRenameObjects    int               `yaml:"max_rename_objects"`
-	Resumable           resumable         `yaml:"resumable"`
 }
 
 // maxTags is S3's bound: https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-tagging.html
 const maxTags = 10
 
 func (s *s3Store) check(v validator, key string) {
-	if s.Bucket == "" {
-		v.problem(key+".bucket", "missing; name the bucket")
-	}
-	s.prefix(v, key+".prefix")
+	s.bucketStore.check(v, key)
 	if _, ok := s3.ProfileByName(s.Profile); !ok {
 		v.problem(key+".profile", "%q is not a choice; there are %s", s.Profile, strings.Join(s3.ProfileNames(), ", "))
-	}
-	if err := bucket.CheckEndpoint(s.Endpoint, s.AllowHTTP); err != nil {
-		v.problem(key+".endpoint", "%v", err)
 	}
 	s.keys(v, key)
 	oneOf(v, key+".sse", s.SSE, "", "AES256", "aws:kms")
@@ -58,24 +47,7 @@ func (s *s3Store) check(v validator, key string) {
 	if len(s.Tags) > maxTags {
 		v.problem(key+".tags", "%d are too many; S3 takes %d", len(s.Tags), maxTags)
 	}
-	if s.MaxRenameObjects < 1 {
-		v.problem(key+".max_rename_objects", "%d is not a number of objects; give 1 or more", s.MaxRenameObjects)
-	}
-	s.Resumable.check(v, key+".resumable")
-	s.CAFile = v.path(s.CAFile)
 	s.SecretAccessKeyFile = v.path(s.SecretAccessKeyFile)
-}
-
-// prefix holds the prefix to what can be the beginning of a key, with the slash that it may lack.
-func (s *s3Store) prefix(v validator, key string) {
-	if s.Prefix == "" {
-		return
-	}
-	s.Prefix = strings.TrimSuffix(s.Prefix, "/")
-	if err := backends.CheckKey(s.Prefix); err != nil || s.Prefix == "" {
-		v.problem(key, "%q cannot be the beginning of a key; write it like in/ or partners/in/", s.Prefix)
-	}
-	s.Prefix += "/"
 }
 
 func (s *s3Store) keys(v validator, key string) {
@@ -94,7 +66,7 @@ func (s *s3Store) keys(v validator, key string) {
 }
 
 func (s *s3Store) where(err error) string {
-	var f *s3.Finding
+	var f *bucket.Finding
 	if errors.As(err, &f) {
 		return f.Setting
 	}
@@ -107,15 +79,11 @@ func (s *s3Store) config(o settings) (s3.Config, error) {
 	if s.SecretAccessKeyFile != "" {
 		var err error
 		if secret, err = readSecret(s.SecretAccessKeyFile); err != nil {
-			return s3.Config{}, &s3.Finding{Setting: "secret_access_key_file", Todo: mendFile(err), Err: err}
+			return s3.Config{}, &bucket.Finding{Setting: "secret_access_key_file", Todo: mendFile(err), Err: err}
 		}
 	}
 	return s3.Config{
-		Config: bucket.Config{
-			Prefix: s.Prefix, MaxRenameObjects: s.MaxRenameObjects,
-			NoResume: !s.Resumable.Enabled, KeepAtLeast: int64(s.Resumable.MinSize), KeepFor: time.Duration(s.Resumable.TTL),
-			Memory: o.memory, Log: o.log, Transport: o.watch.transport, Kept: o.watch.kept,
-		},
+		Config: s.bucketConfig(o),
 		Bucket: s.Bucket, Region: s.Region, Endpoint: s.Endpoint, PathStyle: s.PathStyle,
 		AllowHTTP: s.AllowHTTP, CAFile: s.CAFile,
 		AccessKeyID: s.AccessKeyID, SecretAccessKey: secret, AssumeRole: s.AssumeRole, ExternalID: s.ExternalID,
@@ -150,4 +118,24 @@ func (s *s3Store) examine(ctx context.Context, o settings) error {
 		return err
 	}
 	return s3.Check(ctx, c)
+}
+
+func (s *s3Store) place() string { return "s3://" + s.Bucket + "/" + s.Prefix }
+
+// diagnose also tells which profile fits.
+func (s *s3Store) diagnose(ctx context.Context, w io.Writer, seen func(bucket.Result)) (bucket.Examination, error) {
+	c, err := s.config(settings{})
+	if err != nil {
+		return bucket.Examination{}, err
+	}
+	d := s3.Doctor(ctx, c, seen)
+	fits := "not known"
+	if len(d.Fits) > 0 {
+		fits = d.Fits[0]
+	}
+	if len(d.Fits) > 1 {
+		fits += " (or " + strings.Join(d.Fits[1:], ", ") + ", which promise as much)"
+	}
+	fmt.Fprintf(w, "\nprofile that fits: %s; configured: %s\n", fits, s.Profile)
+	return d.Examination, nil
 }

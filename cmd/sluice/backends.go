@@ -16,8 +16,9 @@ import (
 var kinds = map[string]func() store{
 	"local": func() store { return &localStore{Fsync: local.FsyncAlways, Resumable: kept} },
 	"s3": func() store {
-		return &s3Store{Profile: "aws", MaxRenameObjects: 10_000, Resumable: kept}
+		return &s3Store{bucketStore: newBucketStore(), Profile: "aws"}
 	},
+	"gcs": func() store { return &gcsStore{bucketStore: newBucketStore()} },
 }
 
 // store is the part of a configuration that describes one backend: a struct with its keys, filled

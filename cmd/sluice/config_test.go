@@ -200,8 +200,8 @@ F:2:57: tuning.so_sndbuf: "64KB" is not a size; write bytes like 65536, or 256Ki
 		"huge":    {tlsOK + "tuning: {so_rcvbuf: 4294967295GiB}" + rest, `F:2:21: tuning.so_rcvbuf: 4294967295GiB is not within 4KiB and 1GiB; 0 leaves it to the system`},
 		"boolean": {tlsOK + "active_mode: yes" + rest, `F:2:14: active_mode: "yes" is neither true nor false`},
 		"backends": {tlsOK + "backends:\n  a b: {type: local, root: x}\n  c: {root: x}\n  d: local\n  e: {type: local, root: x, fsync: sometimes}\nusers_file: u", `F:3:9: backends.a b: "a b" is not a name; use letters, digits, - and _
-F:4:7: backends.c.type: missing; name one of local, s3
-F:5:6: backends.d.type: missing; name one of local, s3
+F:4:7: backends.c.type: missing; name one of gcs, local, s3
+F:5:6: backends.d.type: missing; name one of gcs, local, s3
 F:6:36: backends.e.fsync: "sometimes" is not a choice; there are always, never`},
 		"one root": {tlsOK + "backends:\n  b: {type: local, root: x/../data/}\n  a: {type: local, root: ./data}\n  c: {type: local, root: dat}\nusers_file: u", `F:3:26: backends.b.root: the folder of backends.a already; use that one, with a prefix in the users' mounts`},
 		"environment": {tlsOK + "passive: {ports: '${PORTS}', public_host: '${1}'}\nusers_file: ${NONE}\nbackends: {disk: {type: '${TYPE}', root: '${ROOT:-data'}}", `F:2:18: passive.ports: "9-1" begins after it ends; write the lower port first

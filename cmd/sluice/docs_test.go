@@ -57,12 +57,12 @@ func TestDocsKeys(t *testing.T) {
 
 // keys adds v's keys with their values.
 func keys(into map[string]string, prefix string, v reflect.Value) {
-	for i := range v.NumField() {
-		name := v.Type().Field(i).Tag.Get("yaml")
+	for _, field := range reflect.VisibleFields(v.Type()) {
+		name := field.Tag.Get("yaml")
 		if name == "" {
 			continue
 		}
-		f := v.Field(i)
+		f := v.FieldByIndex(field.Index)
 		s, isText := f.Interface().(fmt.Stringer)
 		switch {
 		case isText:

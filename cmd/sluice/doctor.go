@@ -15,7 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/sluice-ftp/sluice/backends/s3"
+	"github.com/sluice-ftp/sluice/backends/bucket"
 )
 
 func doctorCommand() *cobra.Command {
@@ -23,10 +23,10 @@ func doctorCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "doctor --config FILE",
 		Short: "Try out what a bucket and its credentials can do",
-		Long: "Doctor tries out every backend of type s3: whether the store answers, what the credentials may\n" +
-			"do, and which profile tells the truth about the server. It writes below .sluice/doctor/ in the\n" +
-			"bucket, about 16 MiB, and removes it again, also after Ctrl-C. Nothing else is touched, and a\n" +
-			"gateway may run meanwhile.\n\n" +
+		Long: "Doctor tries out every backend with a bucket (type s3 or gcs): whether the store answers, what the\n" +
+			"credentials may do, and what the store can do; of s3 also which profile tells the truth about the\n" +
+			"server. It writes below .sluice/doctor/ in the bucket, about 16 MiB, and removes it again, also after\n" +
+			"Ctrl-C. Nothing else is touched, and a gateway may run meanwhile.\n\n" +
 			"It exits with 0 when nothing failed, and with 1 if something did. Warnings are of what the\n" +
 			"gateway does without; each says what that means. The rights that credentials need are in\n" +
 			"docs/backends.md.",
@@ -58,18 +58,27 @@ func doctorCommand() *cobra.Command {
 	return c
 }
 
+// patient is a store that can be tried out.
+type patient interface {
+	store
+	// place is what is tried out, as people write it.
+	place() string
+	// diagnose tries it out, tells seen each result and then w what else there is to say.
+	diagnose(ctx context.Context, w io.Writer, seen func(bucket.Result)) (bucket.Examination, error)
+}
+
 // patients returns the names of the backends that can be tried out, or the one that is asked for.
 func patients(c *config, name string) ([]string, error) {
 	var names []string
 	for _, n := range slices.Sorted(maps.Keys(c.stores)) {
-		if _, ok := c.stores[n].(*s3Store); ok {
+		if _, ok := c.stores[n].(patient); ok {
 			names = append(names, n)
 		}
 	}
 	switch _, known := c.stores[name]; {
 	case name == "" && len(names) == 0:
 		return nil, hint{
-			error: fmt.Errorf("%s has no backend of type s3", c.path),
+			error: fmt.Errorf("%s has no backend of type s3 or gcs", c.path),
 			todo:  "there is nothing to try out; see the others with: sluice check --config " + c.path,
 		}
 	case name == "":
@@ -81,7 +90,7 @@ func patients(c *config, name string) ([]string, error) {
 		}
 	case !slices.Contains(names, name):
 		return nil, hint{
-			error: fmt.Errorf("backend %q is not of type s3", name),
+			error: fmt.Errorf("backend %q has no bucket", name),
 			todo:  "those that can be tried out: " + cmp.Or(strings.Join(names, ", "), "none"),
 		}
 	}
@@ -109,18 +118,17 @@ func untilInterrupted(ctx context.Context, w io.Writer) (context.Context, func()
 func examineAll(ctx context.Context, w io.Writer, c *config, names []string) error {
 	var errs []error
 	for i, name := range names {
-		s, _ := c.stores[name].(*s3Store) // patients chose no other
-		conf, err := s.config(settings{})
-		if err != nil {
-			errs = append(errs, c.fault("backends."+name+"."+s.where(err), err, ""))
-			continue
-		}
+		p, _ := c.stores[name].(patient) // patients chose no other
 		if i > 0 {
 			fmt.Fprintln(w)
 		}
-		fmt.Fprintf(w, "%s: s3://%s/%s\n\n", name, s.Bucket, s.Prefix)
-		d := s3.Doctor(ctx, conf, func(r s3.Result) { printRow(w, r) })
-		printFindings(w, &d, s.Profile)
+		fmt.Fprintf(w, "%s: %s\n\n", name, p.place())
+		d, err := p.diagnose(ctx, w, func(r bucket.Result) { printRow(w, r) })
+		if err != nil {
+			errs = append(errs, c.fault("backends."+name+"."+p.where(err), err, ""))
+			continue
+		}
+		printFindings(w, &d)
 		if n := d.Failed(); n > 0 {
 			errs = append(errs, fmt.Errorf("doctor: backend %q: %d of %d probes failed", name, n, len(d.Results)))
 		}
@@ -133,21 +141,13 @@ func examineAll(ctx context.Context, w io.Writer, c *config, names []string) err
 }
 
 // printRow prints a line of the table. The columns are wider than what is in them.
-func printRow(w io.Writer, r s3.Result) {
+func printRow(w io.Writer, r bucket.Result) {
 	fmt.Fprintln(w, strings.TrimRight(fmt.Sprintf("%-7s  %-21s  %s", r.Outcome, r.Probe, r.Found), " "))
 }
 
-// printFindings prints the profile that fits, and what to do: first about what failed.
-func printFindings(w io.Writer, d *s3.Diagnosis, configured string) {
-	fits := "not known"
-	if len(d.Fits) > 0 {
-		fits = d.Fits[0]
-	}
-	if len(d.Fits) > 1 {
-		fits += " (or " + strings.Join(d.Fits[1:], ", ") + ", which promise as much)"
-	}
-	fmt.Fprintf(w, "\nprofile that fits: %s; configured: %s\n", fits, configured)
-	for _, outcome := range []s3.Outcome{s3.OutcomeFailed, s3.OutcomeWarning} {
+// printFindings prints what to do: first about what failed.
+func printFindings(w io.Writer, d *bucket.Examination) {
+	for _, outcome := range []bucket.Outcome{bucket.OutcomeFailed, bucket.OutcomeWarning} {
 		for _, r := range d.Results {
 			if r.Outcome == outcome {
 				fmt.Fprintf(w, "\n%s: %s: %s\n  %s\n", r.Outcome, r.Probe, r.Found, r.Todo)

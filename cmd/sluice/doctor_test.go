@@ -14,8 +14,8 @@ import (
 	"github.com/sluice-ftp/sluice/backends/s3fake"
 )
 
-// patient writes a configuration with backends of type s3, each with a server, and returns its path.
-func patient(t *testing.T, profile string, servers map[string]*s3fake.Server) string {
+// patientConfig writes a configuration with backends of type s3, each with a server, and returns its path.
+func patientConfig(t *testing.T, profile string, servers map[string]*s3fake.Server) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "sluice.yaml")
 	var b strings.Builder
@@ -39,7 +39,7 @@ func TestDoctor(t *testing.T) {
 	lake := s3fake.Start(t, s3fake.Options{})
 	lake.SetLifecycle(7)
 	pond := s3fake.Start(t, s3fake.Options{Quirks: s3fake.Quirks{IgnoreConditionalCopy: true}})
-	path := patient(t, "aws", map[string]*s3fake.Server{"lake": lake, "pond": pond})
+	path := patientConfig(t, "aws", map[string]*s3fake.Server{"lake": lake, "pond": pond})
 
 	code, out, log := sluice(t.Context(), "doctor", "--config", path, "--backend", "lake")
 	if code != exitOK || log != "" {
@@ -112,7 +112,7 @@ func (s *screen) String() string {
 func TestDoctorInterrupted(t *testing.T) {
 	t.Parallel()
 	f := s3fake.Start(t, s3fake.Options{})
-	path := patient(t, "aws", map[string]*s3fake.Server{"lake": f, "pond": f})
+	path := patientConfig(t, "aws", map[string]*s3fake.Server{"lake": f, "pond": f})
 	ctx, cancel := context.WithCancel(t.Context())
 	var out screen
 	f.OnRequest(func(r s3fake.Request) s3fake.Fault {

@@ -1,7 +1,6 @@
 package gcsfake
 
 import (
-	"bytes"
 	"errors"
 	"io"
 	"regexp"
@@ -70,47 +69,6 @@ func (u *session) declare(total int64) error {
 	return nil
 }
 
-// putSession takes bytes of an upload.
-func (c *call) putSession() (*reply, error) {
-	if c.Header.Get("Content-Range") == "bytes */0" && c.R.ContentLength == 0 {
-		return c.finishEmpty(0)
-	}
-	k, err := c.parseChunk()
-	if err != nil {
-		return nil, err
-	}
-	u, rep, err := c.enter(k)
-	if u == nil {
-		return rep, err
-	}
-	defer func() { <-u.turn }()
-	return c.takeChunk(u, k)
-}
-
-// enter waits for its turn to bring bytes. Without one it returns the answer.
-func (c *call) enter(k chunk) (*session, *reply, error) {
-	c.s.mu.Lock()
-	u, err := c.session()
-	c.s.mu.Unlock()
-	if err != nil {
-		return nil, nil, err
-	}
-	c.Acquire(u.turn)
-	c.s.mu.Lock()
-	defer c.s.mu.Unlock()
-	if _, err = c.session(); err == nil && u.made == nil {
-		if err = u.fits(k); err == nil {
-			return u, nil, nil
-		}
-	}
-	<-u.turn
-	if err != nil {
-		return nil, nil, err
-	}
-	rep, err := c.state(u)
-	return nil, rep, err
-}
-
 // fits says whether the chunk can go on where the upload is. The caller holds the lock.
 func (u *session) fits(k chunk) error {
 	if err := u.declare(k.total); err != nil {
@@ -134,12 +92,21 @@ func (c *call) takeChunk(u *session, k chunk) (*reply, error) {
 	}
 	body := c.Content(c.Body)
 	var late []piece // with PersistNothing
+	var scratch []byte
+	if c.s.o.Discard {
+		scratch = make([]byte, granule)
+	}
 	for at := k.off; k.length < 0 || at < k.off+k.length; {
 		room := granule - at%granule
 		if k.length >= 0 {
 			room = min(room, k.off+k.length-at)
 		}
-		p := piece{at, make([]byte, room)}
+		p := piece{at, nil}
+		if c.s.o.Discard && !c.s.o.Quirks.PersistNothing {
+			p.data = scratch[:room]
+		} else {
+			p.data = make([]byte, room)
+		}
 		n, err := fill(body, p.data)
 		at += int64(n)
 		switch {
@@ -180,13 +147,12 @@ func fill(r io.Reader, p []byte) (n int, err error) {
 // persist appends a piece that begins at off, or what is new of it. What is no whole granule is kept
 // only at the end of the upload.
 func (c *call) persist(u *session, k chunk, off int64, piece []byte) error {
-	c.s.mu.Lock()
-	defer c.s.mu.Unlock()
-	if _, err := c.session(); err != nil || u.made != nil {
+	at, open, err := c.persisted(u, 0, nil)
+	if !open {
 		return err
 	}
-	piece = piece[min(max(u.size-off, 0), int64(len(piece))):]
-	end := u.size + int64(len(piece))
+	piece = piece[min(max(at-off, 0), int64(len(piece))):]
+	end := at + int64(len(piece))
 	if len(piece) == 0 || end%granule != 0 && !(k.last && end == k.total) {
 		return nil
 	}
@@ -194,54 +160,21 @@ func (c *call) persist(u *session, k chunk, off int64, piece []byte) error {
 	if u.md5 != nil {
 		_, _ = u.md5.Write(piece)
 	}
-	if !c.s.o.Discard {
-		u.pieces = append(u.pieces, piece)
-	}
-	u.size = end
-	c.Took(int64(len(piece)))
-	return nil
+	_, _, err = c.persisted(u, int64(len(piece)), piece)
+	return err
 }
 
-// chunkTaken answers for a chunk that is there, and ends the upload with the last.
-func (c *call) chunkTaken(u *session, k chunk) (*reply, error) {
+// persisted adds n bytes to the upload, if it is still open, and returns how many there are.
+func (c *call) persisted(u *session, n int64, piece []byte) (size int64, open bool, err error) {
 	c.s.mu.Lock()
 	defer c.s.mu.Unlock()
 	if _, err := c.session(); err != nil {
-		return nil, err
+		return 0, false, err
 	}
-	if u.made != nil || !k.last {
-		return c.state(u)
+	if n > 0 && !c.s.o.Discard {
+		u.pieces = append(u.pieces, piece)
 	}
-	if err := u.declare(k.total); err != nil {
-		return nil, err
-	}
-	return c.finish(u)
-}
-
-// finish makes the object of the upload. The caller holds the lock.
-func (c *call) finish(u *session) (*reply, error) {
-	header, err := c.claimed()
-	if err != nil {
-		return nil, err
-	}
-	got := content{size: u.size, crc: u.crc.Sum32()}
-	if u.md5 != nil {
-		got.md5 = u.md5.Sum(nil)
-	}
-	for _, claim := range u.claim.also(header) {
-		if err := claim.check(&got); err != nil {
-			u.end(refuse("gone", "The upload has failed."))
-			return nil, err
-		}
-	}
-	// A condition that fails leaves the session open, so that its owner may still decide.
-	o, err := c.s.publish(u.key, u.cond, &object{content: got, attrs: u.attrs})
-	if err != nil {
-		return nil, err
-	}
-	if !c.s.o.Discard {
-		o.data = bytes.Join(u.pieces, nil) // nobody has seen o yet
-	}
-	u.made, u.pieces = o, nil
-	return c.document(c.resource(o))
+	u.size += n
+	c.Took(n)
+	return u.size, true, nil
 }
