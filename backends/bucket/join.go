@@ -16,7 +16,7 @@ func (u *upload) prepareJoin() {
 	u.joined = &options
 	u.name = u.adapter.private("appends/" + u.token)
 	u.options = backends.PutOptions{ContentType: u.present.ContentType, MaxSize: options.MaxSize}
-	u.joins = options.Offset
+	u.joins, u.class = options.Offset, u.present.Class
 }
 
 // join writes what is new and joins it to the present object.

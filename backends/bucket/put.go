@@ -81,7 +81,8 @@ type upload struct {
 	before  cursor
 	// joined is what is written now and will be part of the object: the present one stays as it is.
 	joined *backends.PutOptions
-	joins  int64 // the bytes of the present one then
+	joins  int64  // the bytes of the present one then
+	class  string // of storage, which both have to have
 
 	// fenced: another process has taken the upload over.
 	fenced atomic.Bool
@@ -213,7 +214,7 @@ func (u *upload) newObject() *NewObject {
 	return &NewObject{
 		Name: u.name, ContentType: u.options.ContentType, Metadata: m,
 		IfAbsent: u.options.IfAbsent, IfVersion: u.options.IfVersion,
-		Like: u.present, LikeTags: u.tags, Copied: len(u.copied) > 0,
+		Like: u.present, LikeTags: u.tags, Copied: len(u.copied) > 0, Class: u.class,
 	}
 }
 

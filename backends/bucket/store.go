@@ -218,6 +218,8 @@ type NewObject struct {
 	LikeTags string
 	// Copied: pieces of Like become parts of it.
 	Copied bool
+	// Class is the class of storage that it has to have; "" is the configured one.
+	Class string
 }
 
 // Copying is an object that is copied.

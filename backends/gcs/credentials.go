@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"time"
 
 	"cloud.google.com/go/auth"
 	"cloud.google.com/go/auth/credentials"
@@ -25,6 +26,8 @@ const (
 	emulatorVariable = "STORAGE_EMULATOR_HOST"
 	// scope is that of all requests: objects, and nothing about the bucket.
 	scope = "https://www.googleapis.com/auth/devstorage.read_write"
+	// tokenTime bounds the getting of a token, which may happen in the background.
+	tokenTime = 30 * time.Second
 	// iamScope is needed to take another account's rights.
 	iamScope = "https://www.googleapis.com/auth/iam"
 )
@@ -77,7 +80,7 @@ func (c *Config) tokens(ctx context.Context, wire http.RoundTripper) (tokens, er
 	if c.Anonymous {
 		return nil, nil //nolint:nilnil // which is what anonymous is
 	}
-	o := &credentials.DetectOptions{Scopes: []string{scope}, Client: &http.Client{Transport: wire}}
+	o := &credentials.DetectOptions{Scopes: []string{scope}, Client: &http.Client{Transport: wire, Timeout: tokenTime}}
 	if c.Impersonate != "" {
 		o.Scopes = []string{iamScope}
 	}
@@ -91,7 +94,7 @@ func (c *Config) tokens(ctx context.Context, wire http.RoundTripper) (tokens, er
 	}
 	taken, err := impersonate.NewCredentials(&impersonate.CredentialsOptions{
 		TargetPrincipal: c.Impersonate, Scopes: []string{scope}, Credentials: own,
-		Client: &http.Client{Transport: authorized{wire, own}},
+		Client: &http.Client{Transport: authorized{wire, own}, Timeout: tokenTime},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("%w: impersonate: %w", errCredentials, err)

@@ -8,7 +8,10 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
+
+	"cloud.google.com/go/auth"
 
 	"github.com/sluice-ftp/sluice/backends"
 	"github.com/sluice-ftp/sluice/backends/bucket"
@@ -118,7 +121,7 @@ func failure(err error) bucket.Failure {
 	switch {
 	case errors.Is(err, errCredentials):
 		return credentialsFailure(err)
-	case errors.Is(err, errFinished), errors.Is(err, errGone):
+	case errors.Is(err, errFinished), errors.Is(err, errGone), errors.Is(err, errSeal):
 		return bucket.Failure{Kind: backends.Conflict, Gone: true}
 	case errors.Is(err, errRenaming):
 		return bucket.Failure{Kind: backends.Unavailable, Temporary: true, Retry: true}
@@ -136,13 +139,20 @@ func failure(err error) bucket.Failure {
 	return f
 }
 
-// credentialsFailure: who gives out tokens may be out of reach for a moment.
+// credentialsFailure: who gives out tokens may be out of reach for a moment, or has refused for good.
 func credentialsFailure(err error) bucket.Failure {
-	var temporary interface{ Temporary() bool }
-	if errors.As(err, &temporary) && temporary.Temporary() || errors.Is(err, context.DeadlineExceeded) {
-		return bucket.Failure{Kind: backends.Unavailable, Temporary: true, Retry: true}
+	var answered *auth.Error
+	var way *url.Error
+	switch {
+	case errors.As(err, &answered) && answered.Response != nil:
+		if s := answered.Response.StatusCode; s < http.StatusInternalServerError && s != http.StatusTooManyRequests {
+			return bucket.Failure{Kind: backends.Misconfigured}
+		}
+	case errors.As(err, &way), errors.Is(err, context.DeadlineExceeded):
+	default:
+		return bucket.Failure{Kind: backends.Misconfigured}
 	}
-	return bucket.Failure{Kind: backends.Misconfigured}
+	return bucket.Failure{Kind: backends.Unavailable, Temporary: true, Retry: true}
 }
 
 func (r *refused) kind() backends.Kind {

@@ -7,7 +7,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"strings"
 
 	"github.com/sluice-ftp/sluice/backends/bucket"
 )
@@ -30,11 +29,13 @@ type wireAPI struct {
 // request is what is asked for.
 type request struct {
 	method string
-	// path is below the endpoint, percent-encoded.
+	// path is below the endpoint, percent-encoded; xml says of which API it is.
 	path   string
+	xml    bool
 	query  url.Values
 	header http.Header
-	// session is the whole URL instead, as the store gave it.
+	// session is the whole URL instead, as the store gave it. It is a credential itself, and gets no
+	// other, whatever host it names.
 	session string
 	// json is the body, or content is.
 	json    any
@@ -48,8 +49,10 @@ func (w *wireAPI) do(ctx context.Context, r request, ok ...int) (*http.Response,
 	if err != nil {
 		return nil, err
 	}
-	if err := w.authorize(ctx, req); err != nil {
-		return nil, err
+	if r.session == "" {
+		if err := w.authorize(ctx, req); err != nil {
+			return nil, err
+		}
 	}
 	resp, err := w.transport.RoundTrip(req)
 	if err != nil {
@@ -82,7 +85,7 @@ func (w *wireAPI) build(ctx context.Context, r request) (*http.Request, error) {
 		if query == nil {
 			query = url.Values{}
 		}
-		if w.userProject != "" && strings.HasPrefix(r.path, "/storage/") || w.userProject != "" && strings.HasPrefix(r.path, "/upload/") {
+		if w.userProject != "" && !r.xml {
 			query.Set("userProject", w.userProject)
 		}
 		u := w.endpoint
@@ -115,7 +118,7 @@ func (w *wireAPI) build(ctx context.Context, r request) (*http.Request, error) {
 	if r.json != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
-	if w.userProject != "" {
+	if w.userProject != "" && r.xml {
 		req.Header.Set("X-Goog-User-Project", w.userProject)
 	}
 	req.Header.Set("User-Agent", "sluice")

@@ -33,7 +33,7 @@ func (s *store) Begin(ctx context.Context, o *bucket.NewObject) (id string, err 
 		return "", err
 	}
 	session := header.Get("Location")
-	if session == "" {
+	if u, err := url.Parse(session); err != nil || u.Host == "" || u.Scheme != "https" && !s.AllowHTTP {
 		return "", bucket.ErrNoUpload
 	}
 	if s.seal != nil {
@@ -47,11 +47,7 @@ func (s *store) session(id, name string) (string, error) {
 	if s.seal == nil {
 		return id, nil
 	}
-	session, err := s.seal.open(id, name)
-	if err != nil {
-		return "", bucket.Fault(backends.Internal, err)
-	}
-	return session, nil
+	return s.seal.open(id, name)
 }
 
 // state is what a session says.
@@ -186,7 +182,7 @@ func (s *store) Complete(ctx context.Context, c *bucket.Completion) (string, err
 func (s *store) Abort(ctx context.Context, name, id string) error {
 	session, err := s.session(id, name)
 	if err != nil {
-		return err
+		return nil //nolint:nilerr // of another key: nobody can go on with it, and the store forgets it
 	}
 	resp, err := s.wire.do(ctx, request{method: http.MethodDelete, session: session}, statusCancelled, http.StatusNotFound, http.StatusGone) //nolint:bodyclose // Drain does
 	if err != nil {

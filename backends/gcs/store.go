@@ -177,7 +177,7 @@ func (s *store) List(ctx context.Context, q bucket.Query) (*bucket.Page, error) 
 // Get implements bucket.Store. The XML API tells with the content when it was written and by whom:
 // https://cloud.google.com/storage/docs/xml-api/get-object-download
 func (s *store) Get(ctx context.Context, name string, span bucket.Span, version string) (*bucket.Content, error) {
-	r := request{method: http.MethodGet, path: "/" + url.PathEscape(s.Bucket) + "/" + escapeKey(name), header: http.Header{
+	r := request{method: http.MethodGet, xml: true, path: "/" + url.PathEscape(s.Bucket) + "/" + escapeKey(name), header: http.Header{
 		// As it is: an object that is stored compressed would be sent decompressed, without its length.
 		"Accept-Encoding": {"gzip"},
 	}}
@@ -232,8 +232,9 @@ func conditions(query url.Values, ifAbsent bool, ifVersion string) {
 // resource is what the store is to know of a new object.
 func (s *store) resource(o *bucket.NewObject) *resource {
 	r := &resource{Name: o.Name, ContentType: o.ContentType, Metadata: toGoogle(o.Metadata)}
-	if o.Purpose == bucket.File {
-		r.StorageClass = s.StorageClass
+	r.StorageClass = s.StorageClass
+	if o.Purpose != bucket.File {
+		r.StorageClass = "STANDARD" // what lives for a minute costs as much as a month in other classes
 	}
 	if like := o.Like; like != nil {
 		r.describe(like.Description)
@@ -243,6 +244,9 @@ func (s *store) resource(o *bucket.NewObject) *resource {
 		if o.ContentType != "" {
 			r.ContentType = o.ContentType
 		}
+	}
+	if o.Class != "" {
+		r.StorageClass = o.Class
 	}
 	return r
 }
