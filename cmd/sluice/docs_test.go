@@ -131,7 +131,7 @@ func TestDocsBackends(t *testing.T) {
 	if len(blocks) < 4 {
 		t.Fatalf("%d examples", len(blocks))
 	}
-	env := environ(map[string]string{"LAKE_SECRET": "x", "EXTERNAL_ID": "x"})
+	env := environ(map[string]string{"LAKE_SECRET": "x", "EXTERNAL_ID": "x", "SESSION_KEY": testSessionKey})
 	for _, text := range blocks {
 		c, err := parseConfig(file, []byte("tls: {mode: off}\nusers_file: users.yaml\n"+text), env)
 		if err != nil || len(c.stores) == 0 {

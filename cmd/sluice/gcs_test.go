@@ -93,6 +93,21 @@ func TestGCSFindings(t *testing.T) {
 	}
 }
 
+// Who has no session key is told what is missed.
+func TestGCSKeyless(t *testing.T) {
+	t.Parallel()
+	const warning = "warning: backends.lake: uploads that break off are not kept: there is no session_key"
+	f := gcsfake.Start(t, gcsfake.Options{NoAuth: true})
+	for keys, want := range map[string]bool{
+		"": true, ", session_key: " + testSessionKey: false, ", resumable: {enabled: false}": false,
+	} {
+		code, _, log := sluice(t.Context(), "check", "--config", lakeConfig(t, f, ", bucket: bucket, anonymous: true"+keys))
+		if code != exitOK || strings.Contains(log, warning) != want || strings.Contains(log, testSessionKey) {
+			t.Errorf("%q: %d %s", keys, code, log)
+		}
+	}
+}
+
 // The doctor finds nothing wrong with a good store, says what a session key is for, and leaves nothing.
 func TestGCSDoctor(t *testing.T) {
 	t.Parallel()

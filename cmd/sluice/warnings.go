@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/sluice-ftp/sluice/auth"
+	"github.com/sluice-ftp/sluice/backends/gcs"
 	"github.com/sluice-ftp/sluice/gateway"
 )
 
@@ -16,7 +17,7 @@ type warning struct{ file, text string }
 
 func (w warning) String() string { return w.file + ": warning: " + w.text }
 
-// warnings are those about the files that hold secrets.
+// warnings are those about the files that hold secrets, and about what is missed for lack of one.
 func (r *resources) warnings(c *config) []warning {
 	var found []warning
 	secret := []string{c.UsersFile}
@@ -30,6 +31,12 @@ func (r *resources) warnings(c *config) []warning {
 		if err == nil && info.Mode().Perm()&0o004 != 0 {
 			found = append(found, warning{file, fmt.Sprintf(
 				"every user of this machine may read it (mode %04o); take that away: chmod o-r", info.Mode().Perm())})
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.stores)) {
+		if s, ok := c.stores[name].(*gcsStore); ok && s.keyless() {
+			found = append(found, warning{c.path, fmt.Sprintf("backends.%s: uploads that break off are not kept: there is no "+
+				"session_key; make one with: openssl rand -base64 %d, or set resumable.enabled to false", name, gcs.KeySize)})
 		}
 	}
 	if r.users == nil {
