@@ -144,7 +144,7 @@ func storeAll(t *testing.T, b *metrics.Backend) {
 	for kind := backends.Internal; kind <= backends.Unsupported; kind++ {
 		callAll(ctx, b.Wrap(ending{err: &backends.Error{Kind: kind}}))
 	}
-	for _, method := range []string{"GET", "HEAD", "PUT", "POST", "DELETE", "PATCH"} {
+	for _, method := range []string{"GET", "HEAD", "PUT", "POST", "PATCH", "DELETE", "PROPFIND"} {
 		for _, status := range []int{100, 200, 300, 400, 500, 503} {
 			request(t, b, method, answering{status: status})
 		}
