@@ -37,6 +37,9 @@ func (u *upload) join() (backends.Object, error) {
 	if added.Size == 0 && u.options.ModTime.IsZero() {
 		return present.object(u.key), nil
 	}
+	if err := backends.Alive(u.ctx); err != nil { // from here on there is no way back
+		return backends.Object{}, err
+	}
 	o := u.newObject()
 	version, err := u.publish(Finishing, func(ctx context.Context) (string, error) {
 		return a.store.Compose(ctx, o, present, piece)
