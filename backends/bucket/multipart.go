@@ -268,6 +268,9 @@ func (m *multipart) send(p *Part) {
 		if err == nil {
 			piece, err = m.sendPart(m.ctx, s)
 		}
+		if err == nil && m.traits.Serial {
+			m.lease.arrived(piece)
+		}
 		*failed = err
 		p.release() // before anyone who hears of it asks for more
 		m.results <- sent{parts: []Piece{piece}, err: err}
@@ -343,7 +346,6 @@ func (m *multipart) collect(s sent) {
 	m.parts = append(m.parts, s.parts...)
 	if m.traits.Serial {
 		m.parts = m.adapter.merged(m.parts)
-		m.lease.arrived(m.parts)
 	}
 	if err := m.record.renew(m.upload.ctx, m.adapter); err != nil {
 		m.adapter.Log.Warn("the record of an upload was not renewed", "key", m.key, "err", err)

@@ -336,19 +336,29 @@ func (m *multipart) keepLease() {
 		done: make(chan struct{}), early: make(chan struct{}, 1),
 	}
 	k.written.Store(time.Now().UnixNano())
+	if parts := m.record.Parts; m.traits.Serial {
+		k.pieces.Store(&parts)
+	}
 	m.lease = k
 	m.record.hurry = true
 	ctx := background(m.upload.ctx)
 	k.running.Go(func() {
 		tick := time.NewTicker(renewal)
 		defer tick.Stop()
+		var soon <-chan time.Time
 		for {
 			select {
 			case <-k.done:
 				return
 			case <-tick.C:
 			case <-k.early:
+				if soon == nil {
+					soon = time.After(k.untilEarly())
+				}
+				continue
+			case <-soon:
 			}
+			soon = nil
 			if err := k.renew(ctx); backends.KindOf(err) == backends.Fenced {
 				return
 			} else if err != nil {
@@ -376,21 +386,30 @@ func (k *leaseKeeper) renew(ctx context.Context) error {
 	return err
 }
 
-// arrived has the record tell which pieces the store has: only of these is the checksum known when the
-// process is killed, so they are not left to the next renewal if it is far.
-func (k *leaseKeeper) arrived(pieces []Piece) {
+// arrived has the record tell that the store has another piece: only of what it tells is the checksum
+// known when the process is killed, so it is not left to the next renewal if that is far. It is called for
+// one piece after the other.
+func (k *leaseKeeper) arrived(piece Piece) {
 	if k == nil {
 		return
 	}
-	pieces = slices.Clone(pieces)
+	pieces := k.adapter.merged(append(slices.Clone(*k.pieces.Load()), piece))
 	k.pieces.Store(&pieces)
-	if time.Since(time.Unix(0, k.written.Load())) < renewal/4 {
-		return
-	}
 	select {
 	case k.early <- struct{}{}:
 	default:
 	}
+}
+
+// untilEarly is how long the record had better wait: stores let one object be written once a second. The
+// first piece is more than nothing, so it waits less.
+func (k *leaseKeeper) untilEarly() time.Duration {
+	const least, first = 5 * time.Second, time.Second
+	wait := least
+	if len(*k.pieces.Load()) == 1 {
+		wait = first
+	}
+	return wait - time.Since(time.Unix(0, k.written.Load()))
 }
 
 // confirm makes sure that the upload is ours for a while.

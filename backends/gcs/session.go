@@ -186,6 +186,9 @@ func (s *store) Abort(ctx context.Context, name, id string) error {
 	}
 	resp, err := s.wire.do(ctx, request{method: http.MethodDelete, session: session}, statusCancelled, http.StatusNotFound, http.StatusGone) //nolint:bodyclose // Drain does
 	if err != nil {
+		if st, askErr := s.ask(ctx, session); askErr == nil && st.isWhole {
+			return nil // it was completed, and cannot be cancelled any more
+		}
 		return err
 	}
 	bucket.Drain(resp)
@@ -213,6 +216,9 @@ func (s *store) Recover(ctx context.Context, r *bucket.Record) error {
 	}
 	if st.has < known {
 		return fmt.Errorf("%w: it had %d bytes and has %d", errForgot, known, st.has)
+	}
+	if n := len(r.Parts); n > 0 {
+		r.Next = r.Parts[n-1].Number + 1 // behind them, whatever the dead process has sent
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package gcs
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"hash/crc32"
@@ -60,6 +61,9 @@ func (c *Config) firstPart() int64 {
 	}
 	return max(size, granule)
 }
+
+// defaultType is what the store says of content of which nobody has said a type.
+const defaultType = "application/octet-stream"
 
 // resource is an object as the JSON API has it:
 // https://cloud.google.com/storage/docs/json_api/v1/objects#resource
@@ -275,8 +279,9 @@ func (s *store) Write(ctx context.Context, o *bucket.NewObject, content ...*buck
 		return "", err
 	}
 	boundary := newBoundary()
+	// The type is said twice, and the store refuses two that differ.
 	head := "--" + boundary + "\r\nContent-Type: application/json; charset=UTF-8\r\n\r\n" + string(description) +
-		"\r\n--" + boundary + "\r\nContent-Type: application/octet-stream\r\n\r\n"
+		"\r\n--" + boundary + "\r\nContent-Type: " + cmp.Or(r.ContentType, defaultType) + "\r\n\r\n"
 	parts := make([]*bucket.Part, 0, len(content)+2)
 	parts = append(parts, bucket.BytesPart([]byte(head)))
 	parts = append(parts, content...)
@@ -354,6 +359,8 @@ func (s *store) Copy(ctx context.Context, c *bucket.Copying) (string, bool, erro
 	switch {
 	case err != nil:
 		return "", false, err
+	case !answer.Done && answer.RewriteToken == "":
+		return "", false, bucket.ErrNoVersion // neither done nor begun: it did not come from the store
 	case !answer.Done:
 		c.State = answer.RewriteToken
 		return "", false, nil

@@ -87,6 +87,9 @@ func (c *call) complete(contentType string) error {
 	if e := c.Query.Get("contentEncoding"); e != "" {
 		d.texts["contentEncoding"] = e
 	}
+	if said := d.texts["contentType"]; said != "" && contentType != "" && said != contentType {
+		return invalid("Content-Type specified in the upload (%s) does not match Content-Type specified in metadata (%s).", contentType, said)
+	}
 	if d.texts["contentType"] == "" && contentType != "" {
 		d.texts["contentType"] = contentType
 	}

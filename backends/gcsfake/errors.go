@@ -1,11 +1,14 @@
 package gcsfake
 
 import (
+	"cmp"
 	"encoding/json"
 	"encoding/xml"
 	"fmt"
 	"net/http"
 	"strings"
+
+	"github.com/sluice-ftp/sluice/backends/storefake"
 )
 
 // failure is an error as Google answers it.
@@ -112,16 +115,7 @@ func (c *call) noSuchObject(key string) *failure {
 
 // injected is the failure that a Fault asks for.
 func injected(status int, reason string) *failure {
-	if reason == "" {
-		if reason = reasons[status]; reason == "" {
-			reason = strings.ReplaceAll(http.StatusText(status), " ", "")
-		}
-	}
-	if status == 0 {
-		if status = statuses[reason]; status == 0 {
-			status = http.StatusInternalServerError
-		}
-	}
+	status, reason = storefake.Injected(status, reason, reasons, statuses)
 	return &failure{status: status, reason: reason, message: "injected by the test"}
 }
 
@@ -142,12 +136,7 @@ func (f *failure) json() []byte {
 
 // xml is the body of the error in the XML API.
 func (f *failure) xml() []byte {
-	code := f.code
-	if code == "" {
-		if code = codes[f.status]; code == "" {
-			code = strings.ReplaceAll(http.StatusText(f.status), " ", "")
-		}
-	}
+	code := cmp.Or(f.code, codes[f.status], strings.ReplaceAll(http.StatusText(f.status), " ", ""))
 	b, _ := xml.Marshal(struct {
 		XMLName xml.Name `xml:"Error"`
 		Code    string

@@ -1,16 +1,14 @@
 package gcsfake
 
 import (
-	"context"
-	"errors"
-	"io"
 	"net/http"
-	"net/http/httptest"
-	"runtime"
+	"net/http/httptrace"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/sluice-ftp/sluice/backends/storefake"
 )
 
 // once is a fault function for the next request only.
@@ -22,6 +20,50 @@ func once(s *Server, f Fault) {
 }
 
 var mediaOfK = uploads + "media&name=k"
+
+// TestFaults has the faults that every fake has, with each way to put an object.
+func TestFaults(t *testing.T) {
+	t.Parallel()
+	faultOf := func(f storefake.Fault) Fault {
+		return Fault{
+			Before: f.Before, After: f.After, CutBody: f.CutBody,
+			Stall: f.Stall, StallBody: f.StallBody, Delay: f.Delay,
+		}
+	}
+	for name, target := range map[string]func(*client) string{
+		"Insert":  func(*client) string { return mediaOfK },
+		"Session": func(c *client) string { return c.start("k", "") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			storefake.CheckFaults(t, faultOf, func(t testing.TB, latency time.Duration, rate int64) (*storefake.Front[Request, Fault], storefake.Rig) {
+				c := newClient(t, Options{Latency: latency, Rate: rate})
+				put := target(c)
+				c.s.Reset()
+				return c.s.Front, storefake.Rig{
+					Fake:   c.s,
+					Put:    func(data string) *http.Request { return c.request("POST", put, data) },
+					Get:    func() *http.Request { return c.request("GET", at("k")+"?alt=media", "") },
+					Delete: func() *http.Request { return c.request("DELETE", at("k"), "") },
+				}
+			})
+		})
+	}
+}
+
+// Who lost the answer to the end of an upload may ask for it.
+func TestLostAnswer(t *testing.T) {
+	t.Parallel()
+	c := newClient(t, Options{})
+	session := c.start("k", "")
+	once(c.s, Fault{After: true})
+	if a, err := c.send(c.request("PUT", session, "v")); err == nil {
+		t.Errorf("answered %d", a.status)
+	}
+	if a := c.put(session, "bytes */*", ""); a.status != 200 || a.field("generation") != generation(c.s, "k") {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+}
 
 func TestFaultErrors(t *testing.T) {
 	t.Parallel()
@@ -58,51 +100,6 @@ func TestFaultErrors(t *testing.T) {
 	}
 }
 
-func TestFaultConnection(t *testing.T) {
-	t.Parallel()
-	c := newClient(t, Options{})
-	session := c.start("k", "")
-	for i, target := range []string{mediaOfK, session} {
-		c.s.Remove("k")
-		put := func(f Fault) {
-			t.Helper()
-			once(c.s, f)
-			if a, err := c.send(c.request("POST", target, "v")); err == nil {
-				t.Errorf("%+v: answered %d", f, a.status)
-			}
-		}
-		put(Fault{Before: true})
-		if len(c.s.Keys()) != 0 {
-			t.Error("closed before and stored")
-		}
-		put(Fault{After: true})
-		wantData(t, c.s, "k", "v")
-		if op := []string{"objects.insert", "session.put"}[i]; c.s.Count(op) != 2 {
-			t.Errorf("%d requests, want 2: somebody repeats them", c.s.Count(op))
-		}
-	}
-	if a := c.put(session, "bytes */*", ""); a.status != 200 {
-		t.Errorf("the lost answer: %d", a.status)
-	}
-}
-
-func TestFaultCutBody(t *testing.T) {
-	t.Parallel()
-	c := newClient(t, Options{})
-	data := strings.Repeat("0123456789", 100000)
-	c.s.Put("k", []byte(data), nil)
-	for _, n := range []int{1, 999, 999999} {
-		once(c.s, Fault{CutBody: int64(n)})
-		a, err := c.send(c.request("GET", at("k")+"?alt=media", ""))
-		if !errors.Is(err, io.ErrUnexpectedEOF) || a.body != data[:n] || a.header.Get("Content-Length") != "1000000" {
-			t.Errorf("cut at %d: %d bytes, %v", n, len(a.body), err)
-		}
-	}
-	if c.s.Sent() != 1+999+999999 {
-		t.Errorf("sent %d", c.s.Sent())
-	}
-}
-
 // What changes is the first byte of the content, wherever that is in the body.
 func TestFaultFlipBit(t *testing.T) {
 	t.Parallel()
@@ -121,93 +118,31 @@ func TestFaultFlipBit(t *testing.T) {
 	c.insert("k", "hello")
 	wantData(t, c.s, "k", "iello")
 	flip("session.put")
-	if a := c.put(c.start("k", `{"metadata": {}}`), span(0, 5, 5), "hello"); a.status != 200 {
+	data := "hello" + bytesOf(2*granule)
+	if a := c.put(c.start("k", `{"metadata": {}}`), span(0, len(data), len(data)), data); a.status != 200 {
 		t.Errorf("%d %s", a.status, a.body)
 	}
-	wantData(t, c.s, "k", "iello")
+	wantData(t, c.s, "k", "i"+data[1:])
 }
 
-func TestFaultStall(t *testing.T) {
+// A body that nobody wanted is read all the same: the connection stays usable and the answer arrives.
+func TestRefusedBodyIsRead(t *testing.T) {
 	t.Parallel()
 	c := newClient(t, Options{})
-	release, stalled := make(chan struct{}), make(chan struct{})
-	c.s.OnRequest(func(r Request) Fault {
-		if r.Op != "objects.insert" {
-			return Fault{}
+	reused := 0
+	trace := &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) {
+		if info.Reused {
+			reused++
 		}
-		close(stalled)
-		return Fault{Stall: release}
-	})
-	put := make(chan answered)
-	go func() {
-		a, _ := c.send(c.request("POST", mediaOfK, "v"))
-		put <- a
-	}()
-	<-stalled
-	c.want(404, "GET", at("k"), "") // others go on
-	close(release)
-	if a := <-put; a.status != 200 {
-		t.Errorf("released: %d", a.status)
-	}
-	wantData(t, c.s, "k", "v")
-}
-
-func TestFaultStallEnds(t *testing.T) {
-	t.Parallel()
-	c := newClient(t, Options{})
-	stalled := make(chan struct{}, 2)
-	c.s.OnRequest(func(Request) Fault {
-		stalled <- struct{}{}
-		return Fault{Stall: make(chan struct{})}
-	})
-	ctx, cancel := context.WithCancel(t.Context())
-	gone := make(chan error)
-	go func() {
-		_, err := c.send(c.request("GET", at("k"), "").WithContext(ctx))
-		gone <- err
-	}()
-	<-stalled
-	cancel()
-	if err := <-gone; !errors.Is(err, context.Canceled) {
-		t.Errorf("the client's end: %v", err)
-	}
-	go func() {
-		_, err := c.send(c.request("GET", at("k"), ""))
-		gone <- err
-	}()
-	<-stalled
-	c.s.Close() // returns only when both requests have
-	if err := <-gone; err == nil {
-		t.Error("answered by a closed server")
-	}
-	defer func() {
-		if err, _ := recover().(error); !errors.Is(err, http.ErrAbortHandler) {
-			t.Error("served by a closed server")
+	}}
+	for range 3 {
+		r := c.request("POST", uploads+"media&name=k&ifGenerationMatch=x", strings.Repeat("v", 8<<20))
+		if a, err := c.send(r.WithContext(httptrace.WithClientTrace(t.Context(), trace))); err != nil || a.status != 400 {
+			t.Errorf("%v %d %s", err, a.status, a.body)
 		}
-	}()
-	c.s.ServeHTTP(httptest.NewRecorder(), c.request("GET", at("k"), ""))
-}
-
-func TestFaultStallBody(t *testing.T) {
-	t.Parallel()
-	c := newClient(t, Options{})
-	data := strings.Repeat("0123456789", 1000)
-	c.s.Put("k", []byte(data), nil)
-	release := make(chan struct{})
-	once(c.s, Fault{StallBody: release})
-	resp, err := c.http.Do(c.request("GET", "/bucket/k", ""))
-	if err != nil {
-		t.Fatal(err)
 	}
-	defer resp.Body.Close()
-	half := make([]byte, len(data)/2)
-	if _, err := io.ReadFull(resp.Body, half); err != nil {
-		t.Fatal(err)
-	}
-	close(release)
-	rest, err := io.ReadAll(resp.Body)
-	if err != nil || string(half)+string(rest) != data {
-		t.Errorf("%d and %d bytes: %v", len(half), len(rest), err)
+	if reused != 2 {
+		t.Errorf("the connection was used again %d times, want 2", reused)
 	}
 }
 
@@ -245,50 +180,6 @@ func TestFaultFunction(t *testing.T) {
 	c.s.OnRequest(func(r Request) Fault { return Fault{Reason: "index" + strconv.Itoa(r.Index)} })
 	if a := c.do("GET", at("k"), ""); a.reason() != "index1" {
 		t.Errorf("after Reset: %s", a.reason())
-	}
-}
-
-func TestLatency(t *testing.T) {
-	t.Parallel()
-	c := newClient(t, Options{Latency: 50 * time.Millisecond})
-	begun := time.Now()
-	c.insert("k", "v")
-	if took := time.Since(begun); took < 50*time.Millisecond {
-		t.Errorf("took %v", took)
-	}
-	// The effect is there before the reply.
-	once(c.s, Fault{Delay: time.Hour})
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error)
-	go func() {
-		_, err := c.send(c.request("DELETE", at("k"), "").WithContext(ctx))
-		done <- err
-	}()
-	for deadline := time.Now().Add(10 * time.Second); len(c.s.Keys()) > 0; runtime.Gosched() {
-		if time.Now().After(deadline) {
-			t.Fatal("no effect")
-		}
-	}
-	cancel()
-	if err := <-done; !errors.Is(err, context.Canceled) {
-		t.Errorf("cancelled: %v", err)
-	}
-}
-
-func TestRate(t *testing.T) {
-	t.Parallel()
-	c := newClient(t, Options{Rate: 100000})
-	data := strings.Repeat("0123456789", 3000)
-	for _, put := range []func(){
-		func() { c.want(200, "POST", mediaOfK, data) },
-		func() { c.want(200, "PUT", c.start("k", ""), data) },
-		func() { c.want(200, "GET", "/bucket/k", "") },
-	} {
-		begun := time.Now()
-		put()
-		if took := time.Since(begun); took < 280*time.Millisecond {
-			t.Errorf("30 kB at 100 kB/s in %v", took)
-		}
 	}
 }
 

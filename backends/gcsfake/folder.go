@@ -105,7 +105,8 @@ func noParent(name string) *failure {
 	return refuse("conflict", "The parent folder %s does not exist.", name)
 }
 
-func (c *call) getFolder() (*reply, error) {
+// onFolder does something with the folder that the request is about, under the lock.
+func (c *call) onFolder(do func(*folder, condition) (*reply, error)) (*reply, error) {
 	cond, err := c.condition("if")
 	if err != nil {
 		return nil, err
@@ -119,39 +120,34 @@ func (c *call) getFolder() (*reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := cond.compareRead(0, f.metageneration); err != nil {
-		return nil, err
-	}
-	return c.document(c.folderResource(f))
+	return do(f, cond)
+}
+
+func (c *call) getFolder() (*reply, error) {
+	return c.onFolder(func(f *folder, cond condition) (*reply, error) {
+		if err := cond.compareRead(0, f.metageneration); err != nil {
+			return nil, err
+		}
+		return c.document(c.folderResource(f))
+	})
 }
 
 func (c *call) deleteFolder() (*reply, error) {
-	cond, err := c.condition("if")
-	if err != nil {
-		return nil, err
-	}
-	if err := c.hierarchical(c.Key); err != nil {
-		return nil, err
-	}
-	c.s.mu.Lock()
-	defer c.s.mu.Unlock()
-	f, err := c.folder(c.Key)
-	if err != nil {
-		return nil, err
-	}
-	if err := cond.compare(0, f.metageneration); err != nil {
-		return nil, err
-	}
-	object, objects := c.s.keys.Ceil(c.Key)
-	below, folders := c.s.folderKeys.Ceil(storefake.After(c.Key))
-	switch {
-	case c.s.pending(c.Key):
-		return nil, beingRenamed(c.Key)
-	case objects && strings.HasPrefix(object, c.Key), folders && strings.HasPrefix(below, c.Key):
-		return nil, refuse("conflict", "The folder you tried to delete is not empty.")
-	}
-	c.s.removeFolder(c.Key)
-	return empty(http.StatusNoContent), nil
+	return c.onFolder(func(f *folder, cond condition) (*reply, error) {
+		object, objects := c.s.keys.Ceil(f.name)
+		below, folders := c.s.folderKeys.Ceil(storefake.After(f.name))
+		switch {
+		case c.s.pending(f.name):
+			return nil, beingRenamed(f.name)
+		case objects && strings.HasPrefix(object, f.name), folders && strings.HasPrefix(below, f.name):
+			return nil, refuse("conflict", "The folder you tried to delete is not empty.")
+		}
+		if err := cond.compare(0, f.metageneration); err != nil {
+			return nil, err
+		}
+		c.s.removeFolder(f.name)
+		return empty(http.StatusNoContent), nil
+	})
 }
 
 func (c *call) listFolders() (*reply, error) {

@@ -124,6 +124,10 @@ func TestListFolders(t *testing.T) {
 			t.Errorf("objects %s: %q, want %q", parameters, got, want)
 		}
 	}
+	// The folder that is being listed has no place on a page.
+	if a := c.want(200, "GET", inBucket+"o?delimiter=/&includeFoldersAsPrefixes=true&prefix=a/&maxResults=1", ""); !slices.Equal(a.prefixes(), []string{"a/b/"}) {
+		t.Errorf("%s", a.body)
+	}
 	c.refused(400, "invalid", "GET", inBucket+"o?includeFoldersAsPrefixes=true", "")
 	c.refused(400, "invalid", "GET", inBucket+"folders?delimiter=x", "")
 	c.refused(400, "invalid", "GET", inBucket+"folders?pageToken=x", "")

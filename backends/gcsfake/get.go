@@ -63,14 +63,7 @@ func (c *call) media() (*reply, error) {
 		f.header = http.Header{"Content-Range": {fmt.Sprintf("bytes */%d", o.size)}}
 		return nil, f
 	}
-	rep := &reply{Status: http.StatusOK, Header: o.describe(), Size: part.Size, Object: true}
-	if !c.s.o.Discard {
-		rep.Data = o.data[part.Off : part.Off+part.Size]
-	}
-	if part.Partial {
-		rep.Status = http.StatusPartialContent
-		rep.Header.Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", part.Off, part.Off+part.Size-1, o.size))
-	}
+	rep := part.Reply(o.describe(), o.data, o.size)
 	c.sayWhat(o, rep.Header)
 	return rep, nil
 }
@@ -84,7 +77,7 @@ func (c *call) sayWhat(o *object, h http.Header) {
 	}
 	h.Set("Accept-Ranges", "bytes")
 	h.Set("Etag", `"-`+o.etag()+`"`)
-	if o.md5 != nil && o.components == 0 {
+	if o.md5 != nil {
 		h.Set("Etag", fmt.Sprintf(`"%x"`, o.md5))
 	}
 	for name, value := range o.meta {

@@ -2,10 +2,10 @@ package gcsfake
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"hash/crc32"
-	"io"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"github.com/sluice-ftp/sluice/backends/storefake"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -148,13 +150,8 @@ func (c *client) request(method, target, body string, header ...string) *http.Re
 
 // send sends a request; an error is a broken connection.
 func (c *client) send(r *http.Request) (answered, error) {
-	resp, err := c.http.Do(r)
-	if err != nil {
-		return answered{}, err
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	return answered{resp.StatusCode, resp.Header, string(body)}, err
+	status, header, body, err := storefake.Send(c.http, r)
+	return answered{status, header, body}, err
 }
 
 // do sends a request that must be answered.
@@ -204,10 +201,16 @@ func quoted(s string) string {
 
 const boundary = "between"
 
-// parts is a multipart body.
+// parts is a multipart body. Its content is text if the description says nothing else.
 func parts(description, data string) string {
+	var said struct{ ContentType string }
+	_ = json.Unmarshal([]byte(description), &said) // which may be none
+	return partsOf(description, cmp.Or(said.ContentType, "text/plain"), data)
+}
+
+func partsOf(description, contentType, data string) string {
 	return "--" + boundary + "\r\nContent-Type: application/json\r\n\r\n" + description + "\r\n--" + boundary +
-		"\r\nContent-Type: text/plain\r\n\r\n" + data + "\r\n--" + boundary + "--\r\n"
+		"\r\nContent-Type: " + contentType + "\r\n\r\n" + data + "\r\n--" + boundary + "--\r\n"
 }
 
 func (c *client) tryInsert(description, data string, parameters ...string) answered {

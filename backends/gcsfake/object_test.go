@@ -227,6 +227,8 @@ func TestInsertRefused(t *testing.T) {
 	}
 	base64ed := strings.Replace(whole, "text/plain", "text/plain\r\nContent-Transfer-Encoding: base64", 1)
 	c.refused(501, "notImplemented", "POST", uploads+"multipart", base64ed, "Content-Type", multipart)
+	c.refused(400, "invalid", "POST", uploads+"multipart", partsOf(`{"name": "k", "contentType": "text/x"}`, "text/y", "v"), "Content-Type", multipart)
+	c.refused(400, "invalid", "POST", uploads+"resumable&name=k", `{"contentType": "text/x"}`, "X-Upload-Content-Type", "text/y")
 	media := query(uploads+"media", "name", "k")
 	c.refused(400, "invalid", "POST", media, "hello", "X-Goog-Hash", "crc32c="+crcOf("other"))
 	c.refused(400, "invalid", "POST", media, "hello", "X-Goog-Hash", "crc32c="+crcOf("hello")+",md5="+md5Of("other"))

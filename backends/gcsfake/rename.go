@@ -91,7 +91,6 @@ func (s *Server) rename(source, target string) {
 		}
 		f := *s.folders[name]
 		f.name = target + name[len(source):]
-		f.metageneration++
 		f.updated = s.now()
 		s.removeFolder(name)
 		s.folders[f.name] = &f

@@ -46,7 +46,7 @@ func (c *call) resource(o *object) map[string]any {
 	if len(o.meta) > 0 {
 		v["metadata"] = o.meta
 	}
-	if o.md5 != nil && o.components == 0 {
+	if o.md5 != nil {
 		v["md5Hash"] = base64.StdEncoding.EncodeToString(o.md5)
 	}
 	if o.components > 0 {
@@ -73,7 +73,7 @@ func (o *object) describe() http.Header {
 		h.Set("X-Goog-Stored-Content-Encoding", e)
 	}
 	h.Set("X-Goog-Hash", "crc32c="+crcText(o.crc))
-	if o.md5 != nil && o.components == 0 {
+	if o.md5 != nil {
 		h.Add("X-Goog-Hash", "md5="+base64.StdEncoding.EncodeToString(o.md5))
 	}
 	if o.components > 0 {

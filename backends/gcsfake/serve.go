@@ -28,15 +28,10 @@ type reply = storefake.Reply
 
 // ServeHTTP answers one request of the JSON API, or a read in the XML API.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	x := storefake.Begin(s.Front, w, r)
+	x := storefake.Begin(s.Front, w, r, s.now())
 	defer x.End()
 	c := s.newCall(x)
-	if _, known := w.Header()["Date"]; !known { // what stands before the fake may say otherwise
-		w.Header().Set("Date", s.now().Format(http.TimeFormat))
-	}
-	c.fault = storefake.Note(s.Front, &c.Request)
-	x.Fault = c.fault.wire()
-	x.Gate()
+	c.fault = storefake.Gate(s.Front, x, &c.Request)
 	rep := c.answer()
 	rep.Header.Set("Server", "UploadServer")
 	if rep.Header.Get(uploadID) == "" {

@@ -54,7 +54,7 @@ func New(o Options) *Server {
 	}
 	all := func(r *Request) *storefake.Request { return r }
 	return &Server{
-		Front:      storefake.NewFront[Request, Fault](all, o.Latency, o.Rate),
+		Front:      storefake.NewFront(all, Fault.wire, o.Latency, o.Rate),
 		o:          o,
 		objects:    map[string]*object{},
 		folders:    map[string]*folder{},

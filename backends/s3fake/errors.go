@@ -3,7 +3,8 @@ package s3fake
 import (
 	"fmt"
 	"net/http"
-	"strings"
+
+	"github.com/sluice-ftp/sluice/backends/storefake"
 )
 
 // failure is an error as S3 answers it.
@@ -91,16 +92,7 @@ func (f *failure) with(name, value string) *failure {
 
 // injected is the failure that a Fault asks for.
 func injected(status int, code string) *failure {
-	if code == "" {
-		if code = codes[status]; code == "" {
-			code = strings.ReplaceAll(http.StatusText(status), " ", "")
-		}
-	}
-	if status == 0 {
-		if status = statuses[code]; status == 0 {
-			status = http.StatusInternalServerError
-		}
-	}
+	status, code = storefake.Injected(status, code, codes, statuses)
 	return &failure{status: status, code: code, message: "injected by the test"}
 }
 

@@ -1,17 +1,15 @@
 package s3fake
 
 import (
-	"context"
-	"errors"
 	"io"
 	"net"
 	"net/http"
-	"net/http/httptest"
-	"runtime"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/sluice-ftp/sluice/backends/storefake"
 )
 
 // once is a fault function for the next request only.
@@ -20,6 +18,27 @@ func once(s *Server, f Fault) {
 		s.OnRequest(nil)
 		return f
 	})
+}
+
+// TestFaults has the faults that every fake has.
+func TestFaults(t *testing.T) {
+	t.Parallel()
+	faultOf := func(f storefake.Fault) Fault {
+		return Fault{
+			Before: f.Before, After: f.After, CutBody: f.CutBody,
+			Stall: f.Stall, StallBody: f.StallBody, Delay: f.Delay,
+		}
+	}
+	open := func(t testing.TB, latency time.Duration, rate int64) (*storefake.Front[Request, Fault], storefake.Rig) {
+		c := newClient(t, Options{Latency: latency, Rate: rate})
+		return c.s.Front, storefake.Rig{
+			Fake:   c.s,
+			Put:    func(data string) *http.Request { return c.request("PUT", path("k"), data) },
+			Get:    func() *http.Request { return c.request("GET", path("k"), "") },
+			Delete: func() *http.Request { return c.request("DELETE", path("k"), "") },
+		}
+	}
+	storefake.CheckFaults(t, faultOf, open)
 }
 
 func TestFaultErrors(t *testing.T) {
@@ -67,44 +86,6 @@ func TestFaultBodyErrorOfComplete(t *testing.T) {
 	wantData(t, c.s, "k", "v")
 }
 
-func TestFaultConnection(t *testing.T) {
-	t.Parallel()
-	c := newClient(t, Options{})
-	put := func(f Fault) {
-		t.Helper()
-		once(c.s, f)
-		if a, err := c.send(c.request("PUT", path("k"), "v")); err == nil {
-			t.Errorf("%+v: answered %d", f, a.status)
-		}
-	}
-	put(Fault{Before: true})
-	if len(c.s.Keys()) != 0 {
-		t.Error("closed before and stored")
-	}
-	put(Fault{After: true})
-	wantData(t, c.s, "k", "v")
-	if n := c.s.Count("PutObject"); n != 2 {
-		t.Errorf("%d requests, want 2: somebody repeats them", n)
-	}
-}
-
-func TestFaultCutBody(t *testing.T) {
-	t.Parallel()
-	c := newClient(t, Options{})
-	data := strings.Repeat("0123456789", 100000)
-	c.s.Put("k", []byte(data), nil)
-	for _, n := range []int{1, 999, 999999} {
-		once(c.s, Fault{CutBody: int64(n)})
-		a, err := c.send(c.request("GET", path("k"), ""))
-		if !errors.Is(err, io.ErrUnexpectedEOF) || a.body != data[:n] || a.header.Get("Content-Length") != "1000000" {
-			t.Errorf("cut at %d: %d bytes, %v", n, len(a.body), err)
-		}
-	}
-	if c.s.Sent() != 1+999+999999 {
-		t.Errorf("sent %d", c.s.Sent())
-	}
-}
-
 func TestFaultFlipBit(t *testing.T) {
 	t.Parallel()
 	c := newClient(t, Options{})
@@ -116,113 +97,6 @@ func TestFaultFlipBit(t *testing.T) {
 	once(c.s, Fault{FlipBit: true})
 	c.want(200, "PUT", path("k"), "hello")
 	wantData(t, c.s, "k", "iello")
-}
-
-func TestFaultStall(t *testing.T) {
-	t.Parallel()
-	c := newClient(t, Options{})
-	release, stalled := make(chan struct{}), make(chan struct{})
-	c.s.OnRequest(func(r Request) Fault {
-		if r.Op != "PutObject" {
-			return Fault{}
-		}
-		close(stalled)
-		return Fault{Stall: release}
-	})
-	put := make(chan answered)
-	go func() {
-		a, _ := c.send(c.request("PUT", path("k"), "v"))
-		put <- a
-	}()
-	<-stalled
-	c.want(404, "GET", path("k"), "") // others go on
-	close(release)
-	if a := <-put; a.status != 200 {
-		t.Errorf("released: %d", a.status)
-	}
-	wantData(t, c.s, "k", "v")
-}
-
-func TestFaultStallEnds(t *testing.T) {
-	t.Parallel()
-	c := newClient(t, Options{})
-	c.s.Put("k", []byte("v"), nil)
-	stalled := make(chan struct{}, 2)
-	c.s.OnRequest(func(Request) Fault {
-		stalled <- struct{}{}
-		return Fault{Stall: make(chan struct{})}
-	})
-	ctx, cancel := context.WithCancel(t.Context())
-	gone := make(chan error)
-	go func() {
-		_, err := c.send(c.request("GET", path("k"), "").WithContext(ctx))
-		gone <- err
-	}()
-	<-stalled
-	cancel()
-	if err := <-gone; !errors.Is(err, context.Canceled) {
-		t.Errorf("the client's end: %v", err)
-	}
-	go func() {
-		_, err := c.send(c.request("GET", path("k"), ""))
-		gone <- err
-	}()
-	<-stalled
-	c.s.Close() // returns only when both requests have
-	if err := <-gone; err == nil {
-		t.Error("answered by a closed server")
-	}
-	defer func() {
-		if err, _ := recover().(error); !errors.Is(err, http.ErrAbortHandler) {
-			t.Error("served by a closed server")
-		}
-	}()
-	c.s.ServeHTTP(httptest.NewRecorder(), c.request("GET", path("k"), ""))
-}
-
-func TestCloseEndsDelays(t *testing.T) {
-	t.Parallel()
-	c := newClient(t, Options{})
-	c.s.Put("k", []byte("v"), nil)
-	once(c.s, Fault{Delay: time.Hour})
-	gone := make(chan error)
-	go func() {
-		_, err := c.send(c.request("DELETE", path("k"), ""))
-		gone <- err
-	}()
-	for len(c.s.Keys()) > 0 {
-		runtime.Gosched()
-	}
-	c.s.Close()
-	if err := <-gone; err == nil {
-		t.Error("answered by a closed server")
-	}
-}
-
-func TestFaultStallBody(t *testing.T) {
-	t.Parallel()
-	c := newClient(t, Options{})
-	data := strings.Repeat("0123456789", 1000)
-	c.s.Put("k", []byte(data), nil)
-	release := make(chan struct{})
-	once(c.s, Fault{StallBody: release})
-	resp, err := c.http.Do(c.request("GET", path("k"), ""))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	half := make([]byte, len(data)/2)
-	if _, err := io.ReadFull(resp.Body, half); err != nil {
-		t.Fatal(err)
-	}
-	if c.s.Sent() != int64(len(half)) {
-		t.Errorf("sent %d, want half", c.s.Sent())
-	}
-	close(release)
-	rest, err := io.ReadAll(resp.Body)
-	if err != nil || string(half)+string(rest) != data {
-		t.Errorf("%d and %d bytes: %v", len(half), len(rest), err)
-	}
 }
 
 func TestFaultFunction(t *testing.T) {
@@ -261,54 +135,6 @@ func TestFaultFunction(t *testing.T) {
 	c.s.OnRequest(func(r Request) Fault { return Fault{Code: "Index" + strconv.Itoa(r.Index)} })
 	if a := c.do("GET", path("k"), ""); a.code() != "Index1" {
 		t.Errorf("after Reset: %s", a.code())
-	}
-}
-
-func TestLatency(t *testing.T) {
-	t.Parallel()
-	c := newClient(t, Options{Latency: 50 * time.Millisecond})
-	begun := time.Now()
-	c.want(200, "PUT", path("k"), "v")
-	if took := time.Since(begun); took < 50*time.Millisecond {
-		t.Errorf("took %v", took)
-	}
-	once(c.s, Fault{Delay: 100 * time.Millisecond})
-	begun = time.Now()
-	c.want(200, "GET", path("k"), "")
-	if took := time.Since(begun); took < 150*time.Millisecond {
-		t.Errorf("with a delay it took %v", took)
-	}
-	// The effect is there before the reply.
-	once(c.s, Fault{Delay: time.Hour})
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error)
-	go func() {
-		_, err := c.send(c.request("DELETE", path("k"), "").WithContext(ctx))
-		done <- err
-	}()
-	for deadline := time.Now().Add(10 * time.Second); len(c.s.Keys()) > 0; {
-		if time.Now().After(deadline) {
-			t.Fatal("no effect")
-		}
-		runtime.Gosched()
-	}
-	cancel()
-	if err := <-done; !errors.Is(err, context.Canceled) {
-		t.Errorf("cancelled: %v", err)
-	}
-}
-
-func TestRate(t *testing.T) {
-	t.Parallel()
-	c := newClient(t, Options{Rate: 100000})
-	data := strings.Repeat("0123456789", 3000)
-	begun := time.Now()
-	c.want(200, "PUT", path("k"), data)
-	sent := time.Since(begun)
-	a := c.want(200, "GET", path("k"), "")
-	got := time.Since(begun) - sent
-	if sent < 280*time.Millisecond || got < 280*time.Millisecond || a.body != data {
-		t.Errorf("30 kB at 100 kB/s: sent in %v, received in %v", sent, got)
 	}
 }
 

@@ -8,7 +8,6 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -80,14 +79,7 @@ func fuzzServer(quirky bool) *Server {
 
 // fuzzRequest signs with the server's own idea of the request, for it is what follows that is tested.
 func fuzzRequest(s *Server, method, path, query, header string, body []byte) *http.Request {
-	r := &http.Request{
-		Method: method, URL: &url.URL{Path: path, RawQuery: query}, Header: http.Header{}, Host: "127.0.0.1",
-		Body: io.NopCloser(bytes.NewReader(body)), ContentLength: int64(len(body)),
-	}
-	for line := range strings.Lines(header) {
-		name, value, _ := strings.Cut(strings.TrimSpace(line), ":")
-		r.Header.Set(name, strings.TrimSpace(value))
-	}
+	r := storefake.RequestOf(method, path, query, header, body)
 	r.Header.Set("X-Amz-Content-Sha256", unsigned)
 	date := s.o.Now().UTC().Format(signTime)
 	r.Header.Set("X-Amz-Date", date)

@@ -1,7 +1,6 @@
 package s3fake
 
 import (
-	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
@@ -42,14 +41,7 @@ func (c *call) getObject() (*reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	rep := &reply{Status: http.StatusOK, Header: o.describe(), Size: part.Size, Object: true}
-	if !c.s.o.Discard {
-		rep.Data = o.data[part.Off : part.Off+part.Size]
-	}
-	if part.Partial {
-		rep.Status = http.StatusPartialContent
-		rep.Header.Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", part.Off, part.Off+part.Size-1, o.size))
-	}
+	rep := part.Reply(o.describe(), o.data, o.size)
 	// The checksum is that of the whole object and would be wrong for a part of it.
 	if c.Header.Get("X-Amz-Checksum-Mode") == "ENABLED" && rep.Status == http.StatusOK {
 		o.checksum.set(rep.Header)

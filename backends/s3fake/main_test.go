@@ -9,7 +9,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"hash/crc32"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -20,6 +19,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"github.com/sluice-ftp/sluice/backends/storefake"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -139,13 +140,8 @@ func (c *client) sign(r *http.Request) {
 
 // send sends a request; an error is a broken connection.
 func (c *client) send(r *http.Request) (answered, error) {
-	resp, err := c.http.Do(r)
-	if err != nil {
-		return answered{}, err
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	return answered{resp.StatusCode, resp.Header, string(body)}, err
+	status, header, body, err := storefake.Send(c.http, r)
+	return answered{status, header, body}, err
 }
 
 // do sends a request that must be answered.

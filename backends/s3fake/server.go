@@ -46,7 +46,7 @@ func New(o Options) *Server {
 		o.Now = time.Now
 	}
 	return &Server{
-		Front:   storefake.NewFront[Request, Fault]((*Request).common, o.Latency, o.Rate),
+		Front:   storefake.NewFront((*Request).common, Fault.wire, o.Latency, o.Rate),
 		o:       o,
 		objects: map[string]*object{},
 		uploads: map[string]*upload{},

@@ -17,18 +17,22 @@ type Fault struct {
 
 // Exchange is one request on its way through a fake.
 type Exchange struct {
-	W     http.ResponseWriter
-	R     *http.Request
-	Body  io.Reader // of the request, at the rate
-	Fault Fault     // set by the fake as soon as it knows
+	W    http.ResponseWriter
+	R    *http.Request
+	Body io.Reader // of the request, at the rate
 
-	h *host
+	h     *host
+	fault Fault
 }
 
-// Begin takes a request in; a closed server hangs up. End has to follow.
-func Begin[R, F any](f *Front[R, F], w http.ResponseWriter, r *http.Request) *Exchange {
+// Begin takes a request in, which is answered with the date now; a closed server hangs up. End has
+// to follow.
+func Begin[R, F any](f *Front[R, F], w http.ResponseWriter, r *http.Request, now time.Time) *Exchange {
 	if !f.enter() {
-		HangUp()
+		hangUp()
+	}
+	if _, known := w.Header()["Date"]; !known { // what stands before the fake may say otherwise
+		w.Header().Set("Date", now.Format(http.TimeFormat))
 	}
 	x := &Exchange{W: w, R: r, h: &f.host}
 	x.Body = &pacedBody{x: x, r: r.Body}
@@ -38,20 +42,24 @@ func Begin[R, F any](f *Front[R, F], w http.ResponseWriter, r *http.Request) *Ex
 // End lets Close return.
 func (x *Exchange) End() { x.h.running.Done() }
 
-// HangUp closes the connection of the request that is being served. net/http knows this panic.
-func HangUp() { panic(http.ErrAbortHandler) }
+// hangUp closes the connection of the request that is being served. net/http knows this panic.
+func hangUp() { panic(http.ErrAbortHandler) }
 
-// Gate does what the fault says is to happen before the operation.
-func (x *Exchange) Gate() {
-	x.Wait(x.Fault.Stall)
-	if x.Fault.Before {
-		HangUp()
+// Gate numbers the request, remembers it and does what its fault says is to happen before the
+// operation; what it says about the reply is left to Answer.
+func Gate[R, F any](f *Front[R, F], x *Exchange, r *R) F {
+	fault := f.note(r)
+	x.fault = f.wire(fault)
+	x.wait(x.fault.Stall)
+	if x.fault.Before {
+		hangUp()
 	}
+	return fault
 }
 
-// Wait returns when ch is closed or the client has hung up, at once for nil. A closed server hangs
+// wait returns when ch is closed or the client has hung up, at once for nil. A closed server hangs
 // up: nothing has an effect any more.
-func (x *Exchange) Wait(ch <-chan struct{}) {
+func (x *Exchange) wait(ch <-chan struct{}) {
 	if ch == nil {
 		return
 	}
@@ -59,7 +67,7 @@ func (x *Exchange) Wait(ch <-chan struct{}) {
 	case <-ch:
 	case <-x.R.Context().Done():
 	case <-x.h.done:
-		HangUp()
+		hangUp()
 	}
 }
 
@@ -69,9 +77,9 @@ func (x *Exchange) Acquire(ch chan<- struct{}) {
 	select {
 	case ch <- struct{}{}:
 	case <-x.R.Context().Done():
-		HangUp()
+		hangUp()
 	case <-x.h.done:
-		HangUp()
+		hangUp()
 	}
 }
 

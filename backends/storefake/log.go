@@ -17,8 +17,8 @@ func (f *Front[R, F]) OnRequest(each func(R) F) {
 	f.onEach = each
 }
 
-// Note numbers a request, remembers it and asks for its fault.
-func Note[R, F any](f *Front[R, F], r *R) F {
+// note numbers a request, remembers it and asks for its fault.
+func (f *Front[R, F]) note(r *R) F {
 	f.arrival.Lock()
 	defer f.arrival.Unlock()
 	each := f.record(r)

@@ -1,6 +1,8 @@
 package storefake
 
 import (
+	"fmt"
+	"net/http"
 	"strconv"
 	"strings"
 )
@@ -33,4 +35,17 @@ func ParseRange(header string, size int64) (Span, bool) {
 		s.Off, s.Size = int64(from), min(int64(to), size-1)-int64(from)+1
 	}
 	return s, s.Size > 0
+}
+
+// Reply is the answer with this part of an object of size bytes; without data they are zeros.
+func (s Span) Reply(header http.Header, data []byte, size int64) *Reply {
+	rep := &Reply{Status: http.StatusOK, Header: header, Size: s.Size, Object: true}
+	if data != nil {
+		rep.Data = data[s.Off : s.Off+s.Size]
+	}
+	if s.Partial {
+		rep.Status = http.StatusPartialContent
+		header.Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", s.Off, s.Off+s.Size-1, size))
+	}
+	return rep
 }

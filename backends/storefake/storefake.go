@@ -26,6 +26,7 @@ type Request struct {
 type Front[R, F any] struct {
 	host
 	base func(*R) *Request
+	wire func(F) Fault
 
 	arrival sync.Mutex // held while a request gets its number and its fault: one after another
 
@@ -36,12 +37,14 @@ type Front[R, F any] struct {
 	counts  map[string]int
 }
 
-// NewFront returns a Front. base finds in an R what all requests have. Before each reply latency
-// passes; the bytes of each body move at rate per second, 0 is unlimited.
-func NewFront[R, F any](base func(*R) *Request, latency time.Duration, rate int64) *Front[R, F] {
+// NewFront returns a Front. base finds in an R what all requests have, wire in an F what all faults
+// do. Before each reply latency passes; the bytes of each body move at rate per second, 0 is
+// unlimited.
+func NewFront[R, F any](base func(*R) *Request, wire func(F) Fault, latency time.Duration, rate int64) *Front[R, F] {
 	return &Front[R, F]{
 		host:   host{latency: latency, rate: rate, done: make(chan struct{})},
 		base:   base,
+		wire:   wire,
 		counts: map[string]int{},
 	}
 }

@@ -15,9 +15,9 @@ import (
 
 func TestLogIsBounded(t *testing.T) {
 	t.Parallel()
-	f := NewFront[Request, Fault](func(r *Request) *Request { return r }, 0, 0)
+	f := NewFront(func(r *Request) *Request { return r }, func(f Fault) Fault { return f }, 0, 0)
 	for range 3*maxLog + 5 {
-		Note(f, &Request{Op: "GetObject"})
+		f.note(&Request{Op: "GetObject"})
 	}
 	all := f.Requests()
 	if len(all) != maxLog || len(f.log) > 2*maxLog || all[maxLog-1].Index != 3*maxLog+5 || f.Count("GetObject") != 3*maxLog+5 {

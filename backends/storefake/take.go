@@ -11,11 +11,12 @@ import (
 func Take(r io.Reader, length int64, discard bool, sums ...io.Writer) (data []byte, size int64, err error) {
 	const (
 		firstBuffer = 16 << 20 // more only when it arrives: the length is only a claim
+		firstOfAny  = 16 << 10 // most of what comes without a length is small
 		unknown     = 1<<63 - 1
 	)
 	first := min(length, firstBuffer)
 	if length < 0 {
-		length, first = unknown, page
+		length, first = unknown, firstOfAny
 	}
 	if discard {
 		first = min(first, page)

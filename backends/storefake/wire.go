@@ -70,7 +70,7 @@ func (b *pacedBody) Read(p []byte) (int, error) {
 
 // Content is r, which is the body or a part of it, as it arrives: damaged if the fault says so.
 func (x *Exchange) Content(r io.Reader) io.Reader {
-	if !x.Fault.FlipBit {
+	if !x.fault.FlipBit {
 		return r
 	}
 	return &flippedBody{r: r}
@@ -95,8 +95,8 @@ func (x *Exchange) Answer(rep *Reply) {
 	// Who answers while the client still sends gets its answer lost with the connection. Stores do
 	// that; a test that must tell one error from another cannot have it.
 	_, _ = io.Copy(io.Discard, x.Body)
-	if !x.pause(x.h.latency) || !x.pause(x.Fault.Delay) || x.Fault.After {
-		HangUp()
+	if !x.pause(x.h.latency) || !x.pause(x.fault.Delay) || x.fault.After {
+		hangUp()
 	}
 	h := x.W.Header()
 	for name, values := range rep.Header {
@@ -114,25 +114,25 @@ func (x *Exchange) Answer(rep *Reply) {
 // send sends the body.
 func (x *Exchange) send(rep *Reply) {
 	end := rep.Size
-	if x.Fault.CutBody > 0 {
-		end = min(end, x.Fault.CutBody)
+	if x.fault.CutBody > 0 {
+		end = min(end, x.fault.CutBody)
 	}
-	if x.Fault.StallBody != nil {
+	if x.fault.StallBody != nil {
 		half := min(end, rep.Size/2)
 		if !x.write(rep, 0, half) {
 			return
 		}
 		x.flush()
-		x.Wait(x.Fault.StallBody)
+		x.wait(x.fault.StallBody)
 		if !x.write(rep, half, end) {
 			return
 		}
 	} else if !x.write(rep, 0, end) {
 		return
 	}
-	if x.Fault.CutBody > 0 {
+	if x.fault.CutBody > 0 {
 		x.flush()
-		HangUp()
+		hangUp()
 	}
 }
 
