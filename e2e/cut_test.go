@@ -18,7 +18,6 @@ import (
 
 	"github.com/sluice-ftp/sluice/e2e/ftp"
 	"github.com/sluice-ftp/sluice/e2e/harness"
-	"github.com/sluice-ftp/sluice/e2e/versity"
 )
 
 // TestCuts cuts uploads at random points, in every way in which a client can die, between uploads
@@ -26,53 +25,36 @@ import (
 //
 // E2E_CUTS is how many (1,000), E2E_SEED repeats a run.
 func TestCuts(t *testing.T) {
-	dir := t.TempDir()
-	cutUploads(t, dir, "disk: {type: local, root: ./data, fsync: never}", number(t, "E2E_CUTS", 1000), 2<<20)
-	if left, err := harness.Leftovers(filepath.Join(dir, "data")); err != nil || len(left) > 0 {
-		t.Errorf("left behind: %q, %v", left, err)
-	}
+	f := startFolder(t)
+	f.more = ", fsync: never"
+	cutUploads(t, f, number(t, "E2E_CUTS", 1000), 2<<20)
 }
 
-// TestCutsS3 does it into a bucket of versitygw, whose objects are files in the folder data, where
-// nothing is to be kept. A third
-// of the uploads are large enough to go there in parts.
-func TestCutsS3(t *testing.T) {
-	dir := t.TempDir()
-	store := versity.Start(t, versity.Options{Root: dir, Bucket: "data"})
-	cutUploads(t, dir, "disk: "+store.Backend(", resumable: {enabled: false}"), number(t, "E2E_CUTS", 1000)/5, 16<<20)
-	wantEmptyBucket(t, dir)
-}
-
-// wantEmptyBucket looks for what is neither an object nor to be there. versitygw keeps the parts of
-// uploads in a folder of its own; the gateways on a local disk share a lock.
-func wantEmptyBucket(t *testing.T, dir string) {
-	t.Helper()
-	for _, private := range []string{".sluice", ".sgwtmp"} {
-		err := filepath.WalkDir(filepath.Join(dir, "data", private), func(path string, d fs.DirEntry, err error) error {
-			if err == nil && !d.IsDir() && d.Name() != "lock" {
-				err = fmt.Errorf("%s was left behind", path)
-			}
-			return err
+// TestCutsBucket does it into buckets, where nothing is to be kept. A third of the uploads are large enough
+// to go there in parts.
+func TestCutsBucket(t *testing.T) {
+	for name, start := range buckets {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel() // there is more waiting than work
+			b := start(t)
+			cutUploads(t, b.through(b.endpoint(), ", resumable: {enabled: false}"), number(t, "E2E_CUTS", 1000)/5, 16<<20)
 		})
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			t.Error(err)
-		}
 	}
 }
 
-// cutUploads cuts uploads of up to size bytes to a gateway in dir, of whose store the folder data is.
-func cutUploads(t *testing.T, dir, backend string, cuts, size int) {
+// cutUploads cuts uploads of up to size bytes to a gateway.
+func cutUploads(t *testing.T, to store, cuts, size int) {
 	t.Helper()
 	seed := uint64(number(t, "E2E_SEED", int(time.Now().UnixNano())))
 	t.Logf("%d cuts with E2E_SEED=%d", cuts, seed)
-	s := startForCuts(t, dir, backend, ports(t))
+	s := startForCuts(t, t.TempDir(), to.backend(), ports(t))
 	content := harness.Pattern(2 * size)
 	var wg sync.WaitGroup
 	const workers = 4
 	all := make([]*cutter, workers)
 	for i := range workers {
 		all[i] = &cutter{
-			rng: rand.New(rand.NewPCG(seed, uint64(i))), addr: s.addr, dir: filepath.Join(s.dir, "data", "acme"),
+			rng: rand.New(rand.NewPCG(seed, uint64(i))), addr: s.addr, store: to,
 			id: i, mode: []ftp.Mode{ftp.Explicit, ftp.Clear}[i%2], content: content, size: size,
 			want: map[string][]byte{}, ways: map[string]int{},
 		}
@@ -92,6 +74,7 @@ func cutUploads(t *testing.T, dir, backend string, cuts, size int) {
 			t.Error("after the end:", err)
 		}
 	}
+	to.wantEmpty(t)
 }
 
 func number(t *testing.T, name string, otherwise int) int {
@@ -127,12 +110,12 @@ func startForCuts(t *testing.T, dir, backend string, ports harness.Ports) cutSer
 	config := fmt.Sprintf(`listen:  {ftp: "127.0.0.1:%d", ftps: ""}
 passive: {ports: "%s"}
 tls:     {mode: optional, cert_file: server.pem, key_file: server.key}
-memory_budget: 16MiB
+memory_budget: %d
 shutdown_grace: 2s
 backends:
-  %s
+  disk: %s
 users_file: users.yaml
-`, ports.FTP, ports.Passive(), backend)
+`, ports.FTP, ports.Passive(), memory, backend)
 	return startGateway(t, dir, config, ports)
 }
 
@@ -191,7 +174,7 @@ func startWith(t *testing.T, dir, config string, o harness.Options) cutServer {
 type cutter struct {
 	rng     *rand.Rand
 	addr    string
-	dir     string
+	store   store
 	id      int
 	mode    ftp.Mode
 	content []byte
@@ -334,7 +317,7 @@ func (c *cutter) checkAll() error {
 }
 
 func (c *cutter) check(name string) error {
-	got, err := os.ReadFile(filepath.Join(c.dir, name))
+	got, err := c.store.read("acme/" + name)
 	want, ok := c.want[name]
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && !ok:

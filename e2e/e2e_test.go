@@ -8,6 +8,7 @@ import (
 	"flag"
 	"fmt"
 	"io/fs"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,6 +16,8 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/sluice-ftp/sluice/backends/gcsfake"
+	"github.com/sluice-ftp/sluice/e2e/gcsbucket"
 	"github.com/sluice-ftp/sluice/e2e/harness"
 	"github.com/sluice-ftp/sluice/e2e/versity"
 )
@@ -72,22 +75,34 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, params("disk", testscript.Params{Dir: "testdata", Setup: setup}))
 }
 
-// The clients' scripts again, with versitygw behind the gateway: its bucket is the same folder data.
-// Lines that a bucket cannot do yet have the condition [disk].
+// The clients' scripts again, with buckets behind the gateway, which are the same folder data. Lines that a
+// bucket cannot do yet have the condition [disk].
 func TestScriptsS3(t *testing.T) {
+	testscript.Run(t, params("s3", testscript.Params{Files: clients(t), Setup: setupS3}))
+}
+
+func TestScriptsGCS(t *testing.T) {
+	testscript.Run(t, params("gcs", testscript.Params{Files: clients(t), Setup: setupGCS}))
+}
+
+func clients(t *testing.T) []string {
+	t.Helper()
 	scripts, err := filepath.Glob("testdata/client-*.txtar")
 	if err != nil || len(scripts) == 0 {
 		t.Fatalf("%d scripts, %v", len(scripts), err)
 	}
-	testscript.Run(t, params("s3", testscript.Params{Files: scripts, Setup: setupS3}))
+	return scripts
 }
 
 func params(store string, p testscript.Params) testscript.Params {
 	p.Condition = func(c string) (bool, error) {
-		if c != "disk" && c != "s3" {
-			return false, fmt.Errorf("unknown condition %q", c)
+		switch c {
+		case "disk":
+			return store == "disk", nil
+		case "bucket":
+			return store != "disk", nil
 		}
-		return c == store, nil
+		return false, fmt.Errorf("unknown condition %q", c)
 	}
 	p.Cmds = verbs
 	p.UpdateScripts = *update
@@ -126,6 +141,24 @@ func setupS3(env *testscript.Env) error {
 		return err
 	}
 	return prepare(env, "s3", "disk: "+store.Backend(""))
+}
+
+// setupGCS shows a bucket of Google's as the folder data, both ways.
+func setupGCS(env *testscript.Env) error {
+	server := gcsfake.New(gcsbucket.Options())
+	mirror := gcsbucket.NewMirror(server, filepath.Join(env.WorkDir, "data"))
+	listener := httptest.NewServer(mirror)
+	env.Defer(func() {
+		listener.Close()
+		server.Close()
+		if err := mirror.Err(); err != nil {
+			env.T().Fatal(err)
+		}
+		for _, s := range server.Sessions() {
+			env.T().Fatal("the session of " + s.Name + " was left open")
+		}
+	})
+	return prepare(env, "gcs", "disk: "+gcsbucket.Backend(listener.URL, ""))
 }
 
 // prepare does the rest for a kind of store and the line of the configuration that describes it.

@@ -18,7 +18,6 @@ import (
 
 	"github.com/sluice-ftp/sluice/e2e/ftp"
 	"github.com/sluice-ftp/sluice/e2e/harness"
-	"github.com/sluice-ftp/sluice/e2e/versity"
 )
 
 // cable leads from a gateway to its store, and can be cut: then nobody answers, and what was under way
@@ -96,11 +95,17 @@ func (o observed) ready(t *testing.T, limit time.Duration, why string) {
 
 // The store goes away for half a minute and comes back.
 func TestOutage(t *testing.T) {
-	dir := t.TempDir()
-	store := versity.Start(t, versity.Options{Root: dir, Bucket: "data"})
-	line := layCable(t, store.Endpoint)
-	store.Endpoint = "http://" + line.addr
-	o := startObserved(t, "disk: "+store.Backend(""), "memory_budget: 32MiB")
+	for name, start := range buckets {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel() // mostly it waits
+			testOutage(t, start(t))
+		})
+	}
+}
+
+func testOutage(t *testing.T, b bucket) {
+	line := layCable(t, b.endpoint())
+	o := startObserved(t, "disk: "+b.through("http://"+line.addr, "").backend(), "memory_budget: 32MiB")
 	o.ready(t, 15*time.Second, "")
 
 	content := harness.Pattern(48 << 20)
@@ -152,7 +157,7 @@ func TestOutage(t *testing.T) {
 	if err := <-uploaded; err != nil {
 		t.Fatal(err)
 	}
-	got, err := os.ReadFile(filepath.Join(dir, "data", "acme", "big.bin"))
+	got, err := b.read("acme/big.bin")
 	if err != nil || !bytes.Equal(got, content) {
 		t.Errorf("%d bytes, %v", len(got), err)
 	}

@@ -43,15 +43,15 @@ func TestS3(t *testing.T) {
 func TestDoctor(t *testing.T) {
 	store := versity.Start(t, versity.Options{})
 	d := s3.Doctor(t.Context(), config(t, store), nil)
-	remarks := map[string]s3.Outcome{}
+	remarks := map[string]bucket.Outcome{}
 	for _, r := range d.Results {
-		if r.Outcome != s3.OutcomeOK {
+		if r.Outcome != bucket.OutcomeOK {
 			remarks[r.Probe] = r.Outcome
 		}
 	}
-	want := map[string]s3.Outcome{ // what is said of this server, and no more
-		"complete after abort": s3.OutcomeWarning, "folder beside file": s3.OutcomeWarning,
-		"lifecycle rule": s3.OutcomeWarning, "names": s3.OutcomeWarning,
+	want := map[string]bucket.Outcome{ // what is said of this server, and no more
+		"complete after abort": bucket.OutcomeWarning, "folder beside file": bucket.OutcomeWarning,
+		"lifecycle rule": bucket.OutcomeWarning, "names": bucket.OutcomeWarning,
 	}
 	if diff := cmp.Diff(want, remarks); diff != "" {
 		t.Errorf("%s%+v", diff, d.Results)
