@@ -92,7 +92,7 @@ func (c *objectCopy) run(ctx context.Context) (version string, err error) {
 
 // publish makes the copy visible by do.
 func (c *objectCopy) publish(ctx context.Context, p Patience, do func(ctx context.Context) (string, error)) (string, error) {
-	w := &writing{adapter: c.adapter, full: c.To, token: c.token, ifAbsent: c.IfAbsent, Patience: p, do: do}
+	w := &writing{adapter: c.adapter, full: c.To, token: c.token, size: c.From.Size, ifAbsent: c.IfAbsent, Patience: p, do: do}
 	return w.publish(ctx)
 }
 

@@ -83,7 +83,10 @@ func (a *Adapter) temporary(err error) bool {
 func (a *Adapter) gone(err error) bool { return err != nil && a.store.Failure(err).Gone }
 
 // unsure: what was asked for may have happened.
-func (a *Adapter) unsure(err error) bool { return err != nil && a.store.Failure(err).Unsure }
+func (a *Adapter) unsure(err error) bool {
+	var known *backends.Error
+	return err != nil && !errors.As(err, &known) && a.store.Failure(err).Unsure
+}
 
 // Unanswered is what an error means that did not come from the store but from the way to it.
 func Unanswered(err error) Failure {

@@ -40,6 +40,7 @@ func (u *upload) join() (backends.Object, error) {
 	if err := backends.Alive(u.ctx); err != nil { // from here on there is no way back
 		return backends.Object{}, err
 	}
+	u.size = present.Size + added.Size
 	o := u.newObject()
 	version, err := u.publish(Finishing, func(ctx context.Context) (string, error) {
 		return a.store.Compose(ctx, o, present, piece)
@@ -47,6 +48,5 @@ func (u *upload) join() (backends.Object, error) {
 	if err != nil {
 		return backends.Object{}, err
 	}
-	u.size = present.Size + added.Size
 	return u.object(version), nil
 }

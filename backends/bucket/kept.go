@@ -27,6 +27,9 @@ type Kept struct {
 	Parts []Piece `json:"parts,omitempty"`
 	// Next is the first number that the present writer, or the next one, gives a part.
 	Next int32 `json:"next,omitempty"`
+	// IfAbsent and IfVersion are the conditions that the upload was begun with, where they are given then.
+	IfAbsent  bool   `json:"if_absent,omitempty"`
+	IfVersion string `json:"if_version,omitempty"`
 	// Tail bytes are behind the record itself, TailCRC is their CRC-32.
 	Tail    int64  `json:"tail,omitempty"`
 	TailCRC uint32 `json:"tail_crc,omitempty"`
@@ -97,7 +100,7 @@ func (r *Record) swap(ctx context.Context, a *Adapter, tail *Part) error {
 	}
 	o := newPrivate(r.name, r.Nonce)
 	o.IfVersion, o.IfAbsent = r.version, r.version == ""
-	w := &writing{adapter: a, full: r.name, token: r.Nonce, Patience: Transferring, ifAbsent: o.IfAbsent, ifVersion: o.IfVersion}
+	w := &writing{adapter: a, full: r.name, token: r.Nonce, size: NewBody(0, body...).Len(), Patience: Transferring, ifAbsent: o.IfAbsent, ifVersion: o.IfVersion}
 	if r.hurry {
 		w.Patience = Asking
 	}

@@ -62,6 +62,7 @@ type multipart struct {
 	offset   int64 // behind what was given to be sent
 	inFlight int
 	limit    int
+	grown    int64 // what a part may have, where that depends on who is the slow one
 	broken   error // what the first part that failed said
 
 	// before is closed when the part sent last has arrived, or will not: behind is nil then or why.
@@ -82,7 +83,7 @@ func newMultipart(u *upload) *multipart {
 	m := &multipart{
 		upload: u, ready: make(chan struct{}), results: make(chan sent, traits.InFlight),
 		limit: firstInFlight, begins: int32(len(u.copied)) + 1, started: int32(len(u.copied)),
-		traits: traits, target: u.newObject(),
+		traits: traits, target: u.newObject(), grown: traits.PartSize,
 	}
 	if n := len(u.copied); n > 0 {
 		m.offset = u.copied[n-1].End
@@ -174,7 +175,7 @@ func (m *multipart) run(first *Part, ended bool, err error) (backends.Object, er
 // read and not sent.
 func (m *multipart) rest() (unsent *Part, err error) {
 	for ended := false; !ended; {
-		size := m.adapter.PartAfter(m.size)
+		size := m.nextSize()
 		p, err := m.next(size)
 		if err != nil {
 			return nil, err
@@ -188,6 +189,17 @@ func (m *multipart) rest() (unsent *Part, err error) {
 		}
 	}
 	return nil, nil //nolint:nilnil // everything was sent
+}
+
+// nextSize is that of the next part. Where parts are in a row large ones are for who is faster than the
+// store: a slow one would only fill them for long.
+func (m *multipart) nextSize() int64 {
+	size := m.adapter.PartAfter(m.size)
+	if m.traits.Serial {
+		m.grown = min(m.grown, m.traits.MaxPart)
+		size = min(size, m.grown)
+	}
+	return size
 }
 
 // tryReserve returns memory for a part of that size, or nil. Where parts are large only because it is
@@ -246,7 +258,9 @@ func (m *multipart) next(size int64) (*Part, error) {
 				return &Part{lease: lease, table: table}, nil
 			}
 		} else {
-			m.limit = min(m.limit+1, m.traits.InFlight) // the store is what the upload waits for
+			// The store is what the upload waits for.
+			m.limit = min(m.limit+1, m.traits.InFlight)
+			m.grown *= 2
 		}
 		m.collect(<-m.results)
 	}

@@ -15,6 +15,7 @@ type writing struct {
 	adapter *Adapter
 	full    string // the name in the bucket
 	token   string // what is in the object's metadata if it is ours
+	size    int64  // of the object
 	Patience
 
 	// ifAbsent and ifVersion are the conditions that do sends along.
@@ -65,6 +66,8 @@ func (w *writing) look(ctx context.Context) (version string, known bool, err err
 		return "", false, err
 	case err != nil:
 		return "", false, err
+	case info.Metadata[MetaToken] == w.token && info.Size != w.size:
+		return "", false, Fault(backends.Fenced, nil) // another process went on with the same upload
 	case info.Metadata[MetaToken] == w.token:
 		return info.Version, true, nil
 	case w.ifAbsent:

@@ -228,7 +228,7 @@ func (u *upload) object(version string) backends.Object {
 
 // publish makes the object visible by do.
 func (u *upload) publish(p Patience, do func(ctx context.Context) (string, error)) (string, error) {
-	w := &writing{adapter: u.adapter, full: u.name, token: u.token, Patience: p, do: do}
+	w := &writing{adapter: u.adapter, full: u.name, token: u.token, size: u.size, Patience: p, do: do}
 	w.ifAbsent, w.ifVersion = u.options.IfAbsent, u.options.IfVersion
 	return w.publish(u.ctx)
 }

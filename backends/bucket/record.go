@@ -41,7 +41,9 @@ const recordType = "application/json"
 func (a *Adapter) startUpload(ctx context.Context, m *multipart) (*Record, error) {
 	r := &Record{Key: m.name, name: a.private("uploads/" + m.token)}
 	if m.options.Resumable {
-		r.name, r.Kept = a.slot(m.key, m.options.Owner), &Kept{Owner: m.options.Owner, Token: m.token, Next: 1}
+		r.name, r.Kept = a.slot(m.key, m.options.Owner), &Kept{
+			Owner: m.options.Owner, Token: m.token, Next: 1, IfAbsent: m.options.IfAbsent, IfVersion: m.options.IfVersion,
+		}
 	}
 	return r, a.startParts(ctx, r, m.target)
 }
@@ -72,6 +74,9 @@ func (a *Adapter) startParts(ctx context.Context, r *Record, o *NewObject) error
 		}
 		return err
 	})
+	if err != nil && o.IfAbsent && a.kind(err) == backends.Conflict {
+		err = Fault(backends.Exist, err)
+	}
 	if err == nil && r.written() {
 		err = r.write(asked, a, nil)
 	}
@@ -119,10 +124,18 @@ func (a *Adapter) endUpload(ctx context.Context, r *Record, published bool) {
 	}
 	ctx = background(ctx)
 	var err error
-	if r.Kept != nil {
-		if r.version == "" {
-			return // somebody else's
+	switch {
+	case r.Kept == nil:
+	case r.version == "":
+		return // somebody else's
+	case !published:
+		// Who woke up late must not end what another process goes on with.
+		if err = r.end(ctx, a); backends.KindOf(err) == backends.Busy {
+			return
 		}
+		a.tellLeft(r, err)
+		return
+	default:
 		err = r.endBefore(ctx, a)
 	}
 	if err == nil && !published && r.UploadID != "" {
@@ -133,10 +146,15 @@ func (a *Adapter) endUpload(ctx context.Context, r *Record, published bool) {
 	case r.Kept != nil:
 		err = r.remove(ctx, a)
 	case r.Strays: // the record leads to them
-	case !r.written() && r.UploadID != "": // there is none
+	case r.Kept == nil && a.store.Traits().Expires: // there is none
 	default:
 		err = a.delete(ctx, r.name)
 	}
+	a.tellLeft(r, err)
+}
+
+// tellLeft tells the operator of what is left to Sweep.
+func (a *Adapter) tellLeft(r *Record, err error) {
 	if err != nil {
 		a.Log.Warn("an upload was not cleaned up; it will be tried again", "key", r.Key, "err", err)
 	}
@@ -159,7 +177,7 @@ func (a *Adapter) writePrivate(ctx context.Context, p Patience, name string, con
 // publishPrivate writes one of them that is not there yet. Its content is different at every writing,
 // so after a lost answer it says whether it is the one.
 func (a *Adapter) publishPrivate(ctx context.Context, name, nonce string, content []byte) error {
-	w := &writing{adapter: a, full: name, token: nonce, ifAbsent: true, Patience: Asking}
+	w := &writing{adapter: a, full: name, token: nonce, size: int64(len(content)), ifAbsent: true, Patience: Asking}
 	o := newPrivate(name, nonce)
 	o.IfAbsent = true
 	w.do = func(ctx context.Context) (string, error) { return a.store.Write(ctx, o, BytesPart(content)) }

@@ -66,7 +66,7 @@ func (a *Adapter) renameObject(ctx context.Context, from, to string, ifAbsent bo
 		return err
 	}
 	if a.store.Traits().Move {
-		err = a.move(ctx, info, a.full(to), ifAbsent)
+		err = a.moveObject(ctx, info, a.full(to), ifAbsent)
 		if a.kind(err) != backends.Unsupported {
 			return err
 		}
@@ -81,19 +81,21 @@ func (a *Adapter) renameObject(ctx context.Context, from, to string, ifAbsent bo
 	})
 }
 
-// move renames an object by one request. Its token, which goes along, tells after a lost answer whether
+// moveObject renames an object by one request. Its token, which goes along, tells after a lost answer whether
 // it has arrived; without one that could not be told, and it is Unsupported.
-func (a *Adapter) move(ctx context.Context, info *Info, to string, ifAbsent bool) error {
+func (a *Adapter) moveObject(ctx context.Context, info *Info, to string, ifAbsent bool) error {
 	token := info.Metadata[MetaToken]
 	if token == "" {
 		return Fault(backends.Unsupported, nil)
 	}
 	c := &Copying{From: info, To: to, IfAbsent: ifAbsent}
-	w := &writing{adapter: a, full: to, token: token, ifAbsent: ifAbsent, Patience: Asking}
+	w := &writing{adapter: a, full: to, token: token, size: info.Size, ifAbsent: ifAbsent, Patience: Asking}
 	w.do = func(ctx context.Context) (string, error) { return a.store.Move(ctx, c) }
 	var version string
 	err := a.leave(ctx, info.Name, func(ctx context.Context) (err error) {
-		version, err = w.publish(ctx)
+		if version, err = w.publish(ctx); err == nil && w.doubt {
+			err = a.hasGone(background(ctx), info)
+		}
 		return err
 	})
 	if err != nil || info.Metadata[MetaModTime] != "" {
@@ -108,6 +110,16 @@ func (a *Adapter) move(ctx context.Context, info *Info, to string, ifAbsent bool
 		a.Log.Warn("an object that was renamed has a new time", "name", to, "err", err)
 	}
 	return nil
+}
+
+// hasGone is nil if an object of which a copy with the same token was found is not there any more. Others
+// can make such copies, and then nothing was renamed: Unsupported.
+func (a *Adapter) hasGone(ctx context.Context, info *Info) error {
+	there, err := a.head(ctx, info.Name)
+	if err == nil && there.Version == info.Version {
+		return Fault(backends.Unsupported, nil)
+	}
+	return a.ignoreMissing(err)
 }
 
 // intent is the record of a folder on its way to another name.

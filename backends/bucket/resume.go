@@ -42,7 +42,7 @@ func (a *Adapter) pending(ctx context.Context, key, owner string) (*Record, erro
 		return nil, err
 	case r.live():
 		return nil, Fault(backends.Busy, nil)
-	case r.Parked:
+	case r.Parked && !a.store.Traits().Expires: // nobody but us ends it
 	default:
 		if err := a.recover(ctx, r); a.gone(err) {
 			return nil, Fault(backends.NotExist, err) // it was published or ended, and its record stayed
@@ -66,7 +66,7 @@ func (a *Adapter) pending(ctx context.Context, key, owner string) (*Record, erro
 // recover finds what of an upload has arrived whose process ended without parking it.
 func (a *Adapter) recover(ctx context.Context, r *Record) error {
 	known, next := slices.Clip(r.Parts), r.Next
-	return a.Retry(ctx, Asking, func(ctx context.Context) error {
+	return a.Retry(ctx, Recovering, func(ctx context.Context) error {
 		r.Parts, r.Next = known, next
 		return a.store.Recover(ctx, r)
 	})
@@ -148,6 +148,9 @@ func (u *upload) resume() (m *multipart, behind *Part, err error) {
 		return nil, nil, err
 	case r.version != o.Continue: // as it is while another process renews its lease
 		return nil, nil, Fault(backends.Busy, errGone)
+	case a.store.Traits().BeginConditional && (r.IfAbsent != o.IfAbsent || r.IfVersion != o.IfVersion):
+		// It would be published under other conditions than are wanted now: it cannot be gone on with.
+		return nil, nil, firstOf(r.end(background(u.ctx), a), Fault(backends.Busy, errGone))
 	}
 	if !r.Parked {
 		tail.size, tail.crc = 0, 0
@@ -234,8 +237,12 @@ func (m *multipart) again(b []byte) error {
 	return nil
 }
 
-// keeps: what has arrived is kept after err.
+// keeps: what has arrived is kept after err. Of parts in a row none can be sent anew, so what is corrupt
+// stays so.
 func (m *multipart) keeps(err error) bool {
+	if m.traits.Serial && m.adapter.kind(err) == backends.Corrupt {
+		return false
+	}
 	return m.options.Resumable && m.begun == nil && !m.lease.lost() && m.adapter.worthKeeping(err)
 }
 

@@ -27,6 +27,8 @@ var (
 	Finishing = Patience{Attempt: time.Minute, Total: 10 * time.Minute}
 	// Cleaning is for what nobody waits for, but the end of a session.
 	Cleaning = Patience{Attempt: 10 * time.Second, Total: 30 * time.Second}
+	// Recovering is for what takes several requests, for a client at its prompt.
+	Recovering = Patience{Attempt: time.Minute, Total: 90 * time.Second}
 	// Duplicating is for a copy: the store works for minutes, and is silent meanwhile.
 	Duplicating = Patience{Attempt: 10 * time.Minute, Total: 15 * time.Minute}
 )

@@ -100,6 +100,9 @@ type Traits struct {
 	// other all the same, and the last one together with Complete.
 	InFlight int
 	Serial   bool
+	// BeginConditional: the conditions of an upload in parts are given when it begins, and not when it is
+	// completed.
+	BeginConditional bool
 	// Expires: the store forgets uploads in parts that nobody ends, and takes no money for them.
 	Expires bool
 }

@@ -81,7 +81,7 @@ func (a *Adapter) sweepUpload(ctx context.Context, name string, now time.Time) e
 		}
 	}
 	if r.UploadID == "" || r.Strays {
-		if err := a.store.AbortStrays(ctx, r, now); err != nil {
+		if err := a.abortStrays(ctx, r, now); err != nil {
 			return err
 		}
 	}
@@ -104,7 +104,7 @@ func (a *Adapter) sweepKept(ctx context.Context, r *Record, now time.Time) error
 			r.Lost = append(r.Lost, begun) // it may be too young yet
 			continue
 		}
-		if err := a.store.AbortStrays(ctx, &Record{Key: r.Key, UploadID: r.UploadID, Begun: begun}, now); err != nil {
+		if err := a.abortStrays(ctx, &Record{Key: r.Key, UploadID: r.UploadID, Begun: begun}, now); err != nil {
 			return err
 		}
 	}
@@ -112,8 +112,15 @@ func (a *Adapter) sweepKept(ctx context.Context, r *Record, now time.Time) error
 	if backends.KindOf(err) == backends.Busy {
 		return nil // somebody goes on with it
 	}
-	a.Log.Info("ended an upload that was kept for too long", "key", r.Key)
+	if err == nil {
+		a.Log.Info("ended an upload that was kept for too long", "key", r.Key)
+	}
 	return err
+}
+
+// abortStrays ends uploads that were begun for a record and whose names nobody heard.
+func (a *Adapter) abortStrays(ctx context.Context, r *Record, now time.Time) error {
+	return a.Retry(ctx, Cleaning, func(ctx context.Context) error { return a.store.AbortStrays(ctx, r, now) })
 }
 
 // StartWindow is how long after a record was written a request to begin may have been on its way, with

@@ -44,9 +44,9 @@ func (c *Config) endpoint() (*url.URL, error) {
 	text := c.Endpoint
 	if host := os.Getenv(emulatorVariable); host != "" && text == "" {
 		if !c.AllowHTTP {
-			return nil, fmt.Errorf("%s is set, which would send files and no credentials to %q; unset it, or set allow_http: true", emulatorVariable, host)
+			return nil, fmt.Errorf("%s is set, which would send files in clear to %q; unset it, or set allow_http: true", emulatorVariable, host)
 		}
-		text = host
+		text, c.Anonymous = host, true
 		if !strings.Contains(text, "://") {
 			text = "http://" + text
 		}

@@ -9,9 +9,12 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"regexp"
+	"strconv"
 	"strings"
 
 	"cloud.google.com/go/auth"
+	"cloud.google.com/go/compute/metadata"
 
 	"github.com/sluice-ftp/sluice/backends"
 	"github.com/sluice-ftp/sluice/backends/bucket"
@@ -34,8 +37,12 @@ func (r *refused) Error() string {
 }
 
 // refusal makes an error of an answer: https://cloud.google.com/storage/docs/json_api/v1/status-codes
-func refusal(resp *http.Response) error {
-	r := &refused{status: resp.StatusCode, id: resp.Header.Get("X-Guploader-Uploadid")}
+// The id of a request to a session is that of the session, which is a credential.
+func refusal(resp *http.Response, session bool) error {
+	r := &refused{status: resp.StatusCode}
+	if !session {
+		r.id = resp.Header.Get("X-Guploader-Uploadid")
+	}
 	content, _ := io.ReadAll(io.LimitReader(resp.Body, maxErrorDocument)) // what came of it is enough
 	_ = resp.Body.Close()
 	var document struct {
@@ -98,6 +105,7 @@ var (
 	errForgot = errors.New("the store has lost some of an upload")
 	errStuck  = errors.New("the store takes nothing of an upload")
 	errMore   = errors.New("the store has more of an upload than was sent")
+	errOther  = errors.New("another process has completed the upload, with something else")
 	// errGone is a session that is not there any more: it was cancelled, or is older than a week.
 	errGone = errors.New("the upload is not there any more")
 )
@@ -123,7 +131,7 @@ func failure(err error) bucket.Failure {
 		return credentialsFailure(err)
 	case errors.Is(err, errFinished), errors.Is(err, errGone), errors.Is(err, errSeal):
 		return bucket.Failure{Kind: backends.Conflict, Gone: true}
-	case errors.Is(err, errRenaming):
+	case errors.Is(err, errRenaming), errors.Is(err, errOperation):
 		return bucket.Failure{Kind: backends.Unavailable, Temporary: true, Retry: true}
 	case errors.Is(err, errForgot):
 		return bucket.Failure{Kind: backends.Corrupt}
@@ -134,25 +142,42 @@ func failure(err error) bucket.Failure {
 	}
 	f := bucket.Failure{Kind: r.kind(), RequestID: r.id}
 	f.Temporary = f.Kind == backends.Unavailable
-	f.Retry = f.Temporary
-	f.Unsure = r.status >= http.StatusInternalServerError || r.status < http.StatusMultipleChoices
+	// 409 is two at once, or a folder that is being renamed: https://cloud.google.com/storage/docs/retry-strategy
+	f.Retry = f.Temporary || r.status == http.StatusConflict
+	f.Unsure = r.status >= http.StatusInternalServerError || r.status < http.StatusMultipleChoices ||
+		r.status == http.StatusRequestTimeout
 	return f
 }
 
 // credentialsFailure: who gives out tokens may be out of reach for a moment, or has refused for good.
 func credentialsFailure(err error) bucket.Failure {
-	var answered *auth.Error
 	var way *url.Error
+	switch code := tokenStatus(err); {
+	case code >= http.StatusInternalServerError, code == http.StatusTooManyRequests,
+		code == 0 && errors.As(err, &way), errors.Is(err, context.DeadlineExceeded):
+		return bucket.Failure{Kind: backends.Unavailable, Temporary: true, Retry: true}
+	}
+	return bucket.Failure{Kind: backends.Misconfigured}
+}
+
+// statusInText is how parts of Google's library say what they were answered.
+var statusInText = regexp.MustCompile(`\bstatus code:? (\d{3})\b`)
+
+// tokenStatus is what who gives out tokens has answered, 0 if nothing.
+func tokenStatus(err error) int {
+	var answered *auth.Error
+	var instance *metadata.Error
 	switch {
 	case errors.As(err, &answered) && answered.Response != nil:
-		if s := answered.Response.StatusCode; s < http.StatusInternalServerError && s != http.StatusTooManyRequests {
-			return bucket.Failure{Kind: backends.Misconfigured}
-		}
-	case errors.As(err, &way), errors.Is(err, context.DeadlineExceeded):
-	default:
-		return bucket.Failure{Kind: backends.Misconfigured}
+		return answered.Response.StatusCode
+	case errors.As(err, &instance):
+		return instance.Code
 	}
-	return bucket.Failure{Kind: backends.Unavailable, Temporary: true, Retry: true}
+	if m := statusInText.FindStringSubmatch(err.Error()); m != nil {
+		code, _ := strconv.Atoi(m[1]) // three digits
+		return code
+	}
+	return 0
 }
 
 func (r *refused) kind() backends.Kind {
@@ -161,11 +186,11 @@ func (r *refused) kind() backends.Kind {
 	}
 	kind, known := kindsOfStatus[r.status]
 	switch {
-	case r.status == http.StatusNotFound && strings.Contains(r.message, "bucket does not exist"):
+	case r.status == http.StatusNotFound && r.message == "The specified bucket does not exist.":
 		return backends.Misconfigured
 	case r.status == http.StatusBadRequest && r.isChecksum():
 		return backends.Corrupt
-	case r.status == http.StatusBadRequest && (strings.Contains(r.message, "KMS") || r.mentionsPayer()):
+	case r.status == http.StatusBadRequest && r.mentionsPayer():
 		return backends.Misconfigured
 	case known:
 		return kind
@@ -177,13 +202,13 @@ func (r *refused) kind() backends.Kind {
 
 // mentionsPayer: the requester has to pay, and did not say so.
 func (r *refused) mentionsPayer() bool {
-	return strings.HasPrefix(strings.ToLower(r.reason), "userproject") || strings.Contains(r.message, "requester pays")
+	return strings.HasPrefix(strings.ToLower(r.reason), "userproject") || strings.HasPrefix(r.message, "Bucket is a requester pays bucket")
 }
 
-// isChecksum: the content is not what its checksum says.
+// isChecksum: the content is not what its checksum says. Only the beginning of what Google says is its own:
+// names of partners may follow.
 func (r *refused) isChecksum() bool {
-	text := strings.ToLower(r.message)
-	return strings.Contains(text, "crc32c") || strings.Contains(text, "hash") || strings.Contains(text, "md5")
+	return strings.HasPrefix(r.message, "Provided CRC32C") || strings.HasPrefix(r.message, "Provided MD5")
 }
 
 // status is that of the store's answer, 0 if there was none.

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/url"
 	"path"
-	"strings"
 	"time"
 
 	"github.com/sluice-ftp/sluice/backends"
@@ -56,7 +55,7 @@ func (s *store) MakeFolder(ctx context.Context, name string) error {
 // RemoveFolder implements bucket.Hierarchy.
 func (s *store) RemoveFolder(ctx context.Context, name string) error {
 	_, err := s.wire.ask(ctx, request{method: http.MethodDelete, path: s.folderPath(name)}, nil)
-	if status(err) == http.StatusConflict {
+	if s := status(err); s == http.StatusConflict || s == http.StatusPreconditionFailed {
 		return bucket.Fault(backends.NotEmpty, err)
 	}
 	return err
@@ -74,18 +73,21 @@ type operation struct {
 
 // MoveFolder implements bucket.Hierarchy.
 func (s *store) MoveFolder(ctx context.Context, from, to string, again bool) error {
-	if again && s.moved(ctx, from, to) {
-		return nil
+	if again {
+		if done, err := s.moved(ctx, from, to); done || err != nil {
+			return err
+		}
 	}
 	var op operation
 	_, err := s.wire.ask(ctx, request{
 		method: http.MethodPost, path: s.folderPath(from) + "/renameTo/folders/" + escape(to),
 	}, &op)
-	if status(err) == http.StatusConflict {
-		if strings.Contains(err.Error(), "being renamed") {
-			return fmt.Errorf("%w: %w", errRenaming, err)
+	if code := status(err); code == http.StatusConflict || code == http.StatusPreconditionFailed {
+		// There is such a folder, or it or what it will be is being renamed. What Google says of that is for people.
+		if _, other := s.Folder(ctx, to); status(other) != http.StatusNotFound {
+			return firstOf(other, bucket.Fault(backends.Exist, err))
 		}
-		return bucket.Fault(backends.Exist, err)
+		return fmt.Errorf("%w: %w", errRenaming, err)
 	}
 	for err == nil && !op.Done {
 		if err = bucket.Pause(ctx, operationPause); err == nil {
@@ -95,9 +97,27 @@ func (s *store) MoveFolder(ctx context.Context, from, to string, again bool) err
 		}
 	}
 	if err == nil && op.Error.Code != 0 {
+		kind := kindsOfOperations[op.Error.Code]
 		err = fmt.Errorf("%w: %d %s", errOperation, op.Error.Code, op.Error.Message)
+		if kind != backends.Unavailable {
+			err = bucket.Fault(kind, err)
+		}
 	}
 	return err
+}
+
+// kindsOfOperations are for the codes of operations that failed:
+// https://cloud.google.com/apis/design/errors#handling_errors
+var kindsOfOperations = map[int]backends.Kind{
+	4: backends.Unavailable, 8: backends.Unavailable, 10: backends.Unavailable, 13: backends.Unavailable, 14: backends.Unavailable,
+	5: backends.NotExist, 6: backends.Exist, 7: backends.Permission, 9: backends.Conflict, 16: backends.Misconfigured,
+}
+
+func firstOf(a, b error) error {
+	if a != nil {
+		return a
+	}
+	return b
 }
 
 var (
@@ -105,11 +125,14 @@ var (
 	errRenaming  = errors.New("a folder is being renamed, by others or by an attempt before")
 )
 
-// moved: an attempt before has succeeded.
-func (s *store) moved(ctx context.Context, from, to string) bool {
-	_, errFrom := s.Folder(ctx, from)
-	_, errTo := s.Folder(ctx, to)
-	return status(errFrom) == http.StatusNotFound && errTo == nil
+// moved says whether an attempt before has succeeded.
+func (s *store) moved(ctx context.Context, from, to string) (bool, error) {
+	_, err := s.Folder(ctx, from)
+	if status(err) != http.StatusNotFound {
+		return false, err
+	}
+	_, err = s.Folder(ctx, to)
+	return err == nil, err
 }
 
 // folders returns the names of those that begin with prefix.

@@ -58,7 +58,7 @@ func (w *wireAPI) do(ctx context.Context, r request, ok ...int) (*http.Response,
 	if err != nil {
 		err = fmt.Errorf("%s: no answer: %w", r.method, err) // a bare io.EOF would be taken for an end
 	} else if !succeeded(resp.StatusCode, ok) {
-		err = refusal(resp) // and the connection is closed if the body is still on it
+		err = refusal(resp, r.session != "") // and the connection is closed if the body is still on it
 	}
 	if req.Body != nil {
 		_ = req.Body.Close()
@@ -122,6 +122,9 @@ func (w *wireAPI) build(ctx context.Context, r request) (*http.Request, error) {
 		req.Header.Set("X-Goog-User-Project", w.userProject)
 	}
 	req.Header.Set("User-Agent", "sluice")
+	if r.method == http.MethodDelete {
+		req.TransferEncoding = []string{"identity"} // has net/http say that there is no content, as Google wants it
+	}
 	return req, nil
 }
 

@@ -23,7 +23,7 @@ const statusResume = http.StatusPermanentRedirect
 
 // Begin implements bucket.Store.
 func (s *store) Begin(ctx context.Context, o *bucket.NewObject) (id string, err error) {
-	query := url.Values{"uploadType": {"resumable"}, "fields": {"generation"}}
+	query := url.Values{"uploadType": {"resumable"}, "fields": {"generation,size,crc32c"}}
 	conditions(query, o.IfAbsent, o.IfVersion)
 	s.kms(query, "kmsKeyName")
 	header, err := s.wire.ask(ctx, request{
@@ -45,6 +45,9 @@ func (s *store) Begin(ctx context.Context, o *bucket.NewObject) (id string, err 
 // session is the name of one that Begin returned.
 func (s *store) session(id, name string) (string, error) {
 	if s.seal == nil {
+		if !strings.Contains(id, "://") {
+			return "", errSeal // there was a key when it began
+		}
 		return id, nil
 	}
 	return s.seal.open(id, name)
@@ -146,7 +149,7 @@ func (s *store) Complete(ctx context.Context, c *bucket.Completion) (string, err
 			return "", gone(err)
 		}
 		if st.isWhole {
-			return st.made.Generation, nil
+			return st.made.Generation, isOurs(&st.made, c)
 		}
 		at = st.has
 	}
@@ -159,7 +162,7 @@ func (s *store) Complete(ctx context.Context, c *bucket.Completion) (string, err
 		case at < begin:
 			return "", fmt.Errorf("%w: it had %d bytes and has %d", errForgot, begin, at)
 		case at > c.Size:
-			return "", bucket.Fault(backends.Fenced, errMore)
+			return "", bucket.Fault(backends.Corrupt, errMore)
 		}
 		span := fmt.Sprintf("bytes %d-%d/%d", at, c.Size-1, c.Size)
 		if at == c.Size {
@@ -167,15 +170,26 @@ func (s *store) Complete(ctx context.Context, c *bucket.Completion) (string, err
 		}
 		st, err := s.put(ctx, session, span, header, bucket.NewBody(at-begin, c.Last))
 		switch {
+		case status(err) == http.StatusBadRequest: // whatever is wrong with the whole will be so again
+			return "", bucket.Fault(backends.Corrupt, err)
 		case err != nil:
 			return "", gone(err)
 		case st.isWhole:
-			return st.made.Generation, nil
+			return st.made.Generation, isOurs(&st.made, c)
 		case st.has <= at:
 			return "", errStuck
 		}
 		at = st.has
 	}
+}
+
+// isOurs refuses an object that another process has made of the session: a finished one says that it is
+// finished to everybody, whatever they send.
+func isOurs(made *resource, c *bucket.Completion) error {
+	if made.Size != strconv.FormatInt(c.Size, 10) || c.Checked && made.CRC32C != bucket.Base64(c.CRC) {
+		return bucket.Fault(backends.Fenced, errOther)
+	}
+	return nil
 }
 
 // Abort implements bucket.Store.

@@ -44,11 +44,11 @@ var _ bucket.Store = (*store)(nil)
 // Traits implements bucket.Store.
 func (s *store) Traits() bucket.Traits {
 	return bucket.Traits{
-		Conditional: true, IfAbsent: true, CopyIfAbsent: true, Move: true, SetMetadata: true, Compose: true,
+		Conditional: true, IfAbsent: true, CopyIfAbsent: true, Move: s.KMSKey == "", SetMetadata: true, Compose: true,
 		Hierarchy: s.Hierarchical,
 		MaxCopy:   math.MaxInt64, Polynomial: crc32.Castagnoli,
 		PartSize: s.partSize, Smallest: granule, Granule: granule, Growth: growth, MaxPart: maxPart,
-		InFlight: inFlight, Serial: true, Expires: true,
+		InFlight: inFlight, Serial: true, BeginConditional: true, Expires: true,
 	}
 }
 
@@ -318,7 +318,7 @@ func (s *store) Delete(ctx context.Context, name, version string) error {
 // Not everybody who may copy and delete may do that (storage.objects.move), and a configured class or
 // key is given by copying only.
 func (s *store) Move(ctx context.Context, c *bucket.Copying) (string, error) {
-	if s.StorageClass != "" && s.StorageClass != c.From.Class || s.KMSKey != "" {
+	if s.StorageClass != "" && s.StorageClass != c.From.Class {
 		return "", bucket.Fault(backends.Unsupported, nil)
 	}
 	query := url.Values{"ifSourceGenerationMatch": {c.From.Version}, "fields": {"generation"}}

@@ -34,13 +34,17 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c.fault = storefake.Gate(s.Front, x, &c.Request)
 	rep := c.answer()
 	rep.Header.Set("Server", "UploadServer")
+	if id := c.Query.Get("upload_id"); id != "" {
+		rep.Header.Set(uploadID, id)
+	}
 	if rep.Header.Get(uploadID) == "" {
 		rep.Header.Set(uploadID, fmt.Sprintf("gcsfake-%016x", s.answers.Add(1)))
 	}
 	x.Answer(rep)
 }
 
-// uploadID is the header with the ID of a request. On the start of a session it is the session's.
+// uploadID is the header with the ID of a request. Of those that a session consists of it is the session's,
+// which is a credential.
 const uploadID = "X-Guploader-Uploadid"
 
 func (s *Server) newCall(x *storefake.Exchange) *call {

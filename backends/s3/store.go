@@ -88,8 +88,12 @@ func (s *store) Head(ctx context.Context, name string) (*bucket.Info, error) {
 	if err != nil {
 		return nil, err
 	}
+	version, err := versionOf(out.ETag)
+	if err != nil {
+		return nil, err
+	}
 	return &bucket.Info{
-		Name: name, Size: aws.ToInt64(out.ContentLength), Version: aws.ToString(out.ETag),
+		Name: name, Size: aws.ToInt64(out.ContentLength), Version: version,
 		Written: aws.ToTime(out.LastModified), Metadata: out.Metadata, Tagged: aws.ToInt32(out.TagCount) > 0,
 		Description: bucket.Description{
 			ContentType: aws.ToString(out.ContentType), ContentEncoding: aws.ToString(out.ContentEncoding),
