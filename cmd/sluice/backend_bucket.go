@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"strings"
 	"time"
 
@@ -56,4 +57,13 @@ func (s *bucketStore) bucketConfig(o settings) bucket.Config {
 		NoResume: !s.Resumable.Enabled, KeepAtLeast: int64(s.Resumable.MinSize), KeepFor: time.Duration(s.Resumable.TTL),
 		Memory: o.memory, Log: o.log, Transport: o.watch.transport, Kept: o.watch.kept,
 	}
+}
+
+// where is the key that a finding is about.
+func (s *bucketStore) where(err error) string {
+	var f *bucket.Finding
+	if errors.As(err, &f) {
+		return f.Setting
+	}
+	return "bucket"
 }

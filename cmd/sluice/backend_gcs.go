@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -66,14 +65,6 @@ func decodeSessionKey(text string) ([]byte, error) {
 		return nil, fmt.Errorf("not %d bytes in base64; make one with: openssl rand -base64 %d", gcs.KeySize, gcs.KeySize)
 	}
 	return key, nil
-}
-
-func (s *gcsStore) where(err error) string {
-	var f *bucket.Finding
-	if errors.As(err, &f) {
-		return f.Setting
-	}
-	return "bucket"
 }
 
 func (s *gcsStore) config(o settings) (gcs.Config, error) {

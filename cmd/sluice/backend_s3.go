@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -63,14 +62,6 @@ func (s *s3Store) keys(v validator, key string) {
 	if s.ExternalID != "" && s.AssumeRole == "" {
 		v.problem(key+".external_id", "needs assume_role")
 	}
-}
-
-func (s *s3Store) where(err error) string {
-	var f *bucket.Finding
-	if errors.As(err, &f) {
-		return f.Setting
-	}
-	return "bucket"
 }
 
 func (s *s3Store) config(o settings) (s3.Config, error) {
