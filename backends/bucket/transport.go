@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"strings"
 	"time"
 )
 
@@ -100,4 +101,21 @@ func ServerTime(h http.Header) time.Time {
 func Drain(resp *http.Response) {
 	_, _ = io.CopyN(io.Discard, resp.Body, maxRest)
 	_ = resp.Body.Close()
+}
+
+// EscapePath writes a name as stores have it in paths: everything but the unreserved characters of RFC 3986,
+// section 2.3, and the slash is percent-encoded.
+func EscapePath(key string) string {
+	const hexadecimal = "0123456789ABCDEF"
+	var b strings.Builder
+	b.Grow(len(key) + len(key)/4)
+	for i := range len(key) {
+		c := key[i]
+		if 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte("/-._~", c) >= 0 {
+			b.WriteByte(c)
+			continue
+		}
+		b.Write([]byte{'%', hexadecimal[c>>4], hexadecimal[c&15]})
+	}
+	return b.String()
 }

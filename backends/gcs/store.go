@@ -114,7 +114,7 @@ func escape(name string) string {
 	if name == "." || name == ".." {
 		return strings.ReplaceAll(name, ".", "%2E")
 	}
-	return url.PathEscape(name)
+	return strings.ReplaceAll(bucket.EscapePath(name), "/", "%2F")
 }
 
 // Head implements bucket.Store.

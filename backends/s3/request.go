@@ -135,7 +135,7 @@ func (h *hot) do(ctx context.Context, r request) (*http.Response, error) {
 func (h *hot) build(r request) *http.Request {
 	u := h.bucket
 	if r.full != "" {
-		u.RawPath = u.EscapedPath() + "/" + escapeKey(r.full)
+		u.RawPath = u.EscapedPath() + "/" + bucket.EscapePath(r.full)
 		u.Path += "/" + r.full
 	}
 	u.RawQuery = r.query.Encode()
@@ -156,23 +156,6 @@ func (h *hot) build(r request) *http.Request {
 	}
 	req.Header.Set("X-Amz-Content-Sha256", hash)
 	return req
-}
-
-// escapeKey writes a key as S3 has it in paths: everything but the unreserved characters of RFC 3986,
-// section 2.3, and the slash is percent-encoded.
-func escapeKey(key string) string {
-	const hexadecimal = "0123456789ABCDEF"
-	var b strings.Builder
-	b.Grow(len(key) + len(key)/4)
-	for i := range len(key) {
-		c := key[i]
-		if 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte("/-._~", c) >= 0 {
-			b.WriteByte(c)
-			continue
-		}
-		b.Write([]byte{'%', hexadecimal[c>>4], hexadecimal[c&15]})
-	}
-	return b.String()
 }
 
 // refusal makes an error of an answer, as the SDK does: what is no document of S3 has a code made of
