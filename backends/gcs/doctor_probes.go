@@ -441,12 +441,15 @@ func (d *doctor) folders(ctx context.Context, dir string) (bucket.Result, error)
 // oddNames are what partners call their files.
 var oddNames = []string{"a b", "a+b", "a%2Bb", "a&<b>", "a?b#c", "ünï 日本 🙂", "control \x01", "..."}
 
-// names stores odd names, and lists them.
+// names stores odd names, asks for them and lists them: they are in bodies, in paths and in answers.
 func (d *doctor) names(ctx context.Context, dir string) (bucket.Result, error) {
 	var want []string
 	for _, name := range oddNames {
 		if _, err := d.write(ctx, d.newObject(dir+name), ""); err != nil {
 			return bucket.Result{}, err
+		}
+		if _, err := d.head(ctx, dir+name); err != nil {
+			return warned(strconv.QuoteToASCII(name)+": "+brief(err), "partners cannot use files with such names; other names are right"), nil
 		}
 		want = append(want, dir+name)
 	}
