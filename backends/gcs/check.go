@@ -62,18 +62,8 @@ func (s *store) isHierarchical(ctx context.Context) (bool, error) {
 	return layout.HierarchicalNamespace.Enabled, err
 }
 
-// explain makes a Finding of what a store said to a request that has to succeed.
-func (c *Config) explain(err error) error {
-	if err == nil {
-		return nil
-	}
-	err = bucket.Translate(failure, "list", c.Prefix, err)
-	setting, todo := c.advice(err)
-	if todo == "" {
-		return err
-	}
-	return &bucket.Finding{Setting: setting, Todo: todo, Err: err}
-}
+// explain makes a Finding of what a store said.
+func (c *Config) explain(err error) error { return bucket.Explain(err, c.Prefix, failure, c.advice) }
 
 // advice says what to do about an error, and to which key of the configuration.
 func (c *Config) advice(err error) (setting, todo string) {

@@ -29,18 +29,8 @@ func Check(ctx context.Context, c Config) error {
 	return errors.Join(c.explain(err), a.Close())
 }
 
-// explain makes a Finding of what a store said to a request that has to succeed.
-func (c *Config) explain(err error) error {
-	if err == nil {
-		return nil
-	}
-	err = bucket.Translate(failure, "list", c.Prefix, err)
-	setting, todo := c.advice(err)
-	if todo == "" {
-		return err
-	}
-	return &bucket.Finding{Setting: setting, Todo: todo, Err: err}
-}
+// explain makes a Finding of what a store said.
+func (c *Config) explain(err error) error { return bucket.Explain(err, c.Prefix, failure, c.advice) }
 
 func (c *Config) advice(err error) (setting, todo string) {
 	if errors.Is(err, errCredentials) {
