@@ -25,6 +25,7 @@ import (
 //
 // E2E_CUTS is how many (1,000), E2E_SEED repeats a run.
 func TestCuts(t *testing.T) {
+	t.Parallel() // there is more waiting than work
 	f := startFolder(t)
 	f.more = ", fsync: never"
 	cutUploads(t, f, number(t, "E2E_CUTS", 1000), 2<<20)
@@ -33,9 +34,10 @@ func TestCuts(t *testing.T) {
 // TestCutsBucket does it into buckets, where nothing is to be kept. A third of the uploads are large enough
 // to go there in parts.
 func TestCutsBucket(t *testing.T) {
+	t.Parallel()
 	for name, start := range buckets {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel() // there is more waiting than work
+			t.Parallel()
 			b := start(t)
 			cutUploads(t, b.through(b.endpoint(), ", resumable: {enabled: false}"), number(t, "E2E_CUTS", 1000)/5, 16<<20)
 		})
@@ -50,7 +52,7 @@ func cutUploads(t *testing.T, to store, cuts, size int) {
 	s := startForCuts(t, t.TempDir(), to.backend(), ports(t))
 	content := harness.Pattern(2 * size)
 	var wg sync.WaitGroup
-	const workers = 4
+	const workers = 8 // who sends in clear waits for the server, which waits for whether its client has died
 	all := make([]*cutter, workers)
 	for i := range workers {
 		all[i] = &cutter{

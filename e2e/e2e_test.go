@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -39,12 +40,28 @@ var (
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	code, err := run(m)
+	err := parallel()
+	code := 1
+	if err == nil {
+		code, err = run(m)
+	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		code = 1
 	}
 	os.Exit(code)
+}
+
+// parallel lets more tests run at once than there are processors, unless somebody has said how many: most
+// of them wait for most of their time, for locks of the dead and for answers that are late on purpose.
+func parallel() error {
+	const name = "test.parallel"
+	said := false
+	flag.Visit(func(f *flag.Flag) { said = said || f.Name == name })
+	if said {
+		return nil
+	}
+	return flag.Set(name, fmt.Sprint(4*runtime.GOMAXPROCS(0)))
 }
 
 func run(m *testing.M) (code int, err error) {
@@ -72,16 +89,19 @@ func run(m *testing.M) (code int, err error) {
 }
 
 func TestScripts(t *testing.T) {
+	t.Parallel()
 	testscript.Run(t, params("disk", testscript.Params{Dir: "testdata", Setup: setup}))
 }
 
 // The clients' scripts again, with buckets behind the gateway, which are the same folder data. Lines that a
 // bucket cannot do yet have the condition [disk].
 func TestScriptsS3(t *testing.T) {
+	t.Parallel()
 	testscript.Run(t, params("s3", testscript.Params{Files: clients(t), Setup: setupS3}))
 }
 
 func TestScriptsGCS(t *testing.T) {
+	t.Parallel()
 	testscript.Run(t, params("gcs", testscript.Params{Files: clients(t), Setup: setupGCS}))
 }
 

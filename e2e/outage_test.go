@@ -95,9 +95,10 @@ func (o observed) ready(t *testing.T, limit time.Duration, why string) {
 
 // The store goes away for half a minute and comes back.
 func TestOutage(t *testing.T) {
+	t.Parallel() // mostly it waits
 	for name, start := range buckets {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel() // mostly it waits
+			t.Parallel()
 			testOutage(t, start(t))
 		})
 	}
@@ -181,6 +182,7 @@ func testOutage(t *testing.T, b bucket) {
 // Two replicas are restarted in turn behind a balancer that asks them whether they are ready. Partners who
 // try nothing twice notice nothing.
 func TestRestartBehindReadiness(t *testing.T) {
+	t.Parallel()
 	const restarts, partners = 4, 4
 	data := t.TempDir()
 	both := make([]observed, 2)

@@ -163,6 +163,7 @@ func ask(t *testing.T, api, expr string) (float64, bool) {
 
 // Prometheus itself scrapes a gateway that works, and sees the bytes of an upload while they move.
 func TestPrometheus(t *testing.T) {
+	t.Parallel() // it waits for scrapes
 	o := startObserved(t, "disk: {type: local, root: ./data, fsync: never}", "")
 	api := prometheus(t, o)
 	var load sync.WaitGroup

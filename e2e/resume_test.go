@@ -24,11 +24,13 @@ type replicas struct {
 	servers []cutServer
 }
 
-// onAll runs test with two gateways in front of each kind of store.
+// onAll runs test with two gateways in front of each kind of store, all at once.
 func onAll(t *testing.T, test func(t *testing.T, r replicas)) {
 	t.Helper()
+	t.Parallel()
 	for name, start := range stores() {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			r := replicas{store: start(t)}
 			for range 2 {
 				r.servers = append(r.servers, startForCuts(t, t.TempDir(), r.store.backend(), ports(t)))
@@ -145,7 +147,6 @@ func testResume(t *testing.T, r replicas) {
 func TestRollingRestart(t *testing.T) { onAll(t, testRollingRestart) }
 
 func testRollingRestart(t *testing.T, r replicas) {
-	t.Parallel() // mostly it waits for slow partners
 	const uploads, partners = 50, 5
 	b := balance(t, r.servers[0].addr, r.servers[1].addr)
 	content := harness.Pattern(24 << 20)
@@ -353,13 +354,9 @@ func testResumeAfterSIGTERM(t *testing.T, r replicas) {
 
 // A replica is killed in the middle of an upload. The client goes on at the other: at once on a folder,
 // whose locks a process drops when it ends; in a bucket when the dead one's lease is over.
-func TestResumeAfterKill(t *testing.T) {
-	t.Parallel()
-	onAll(t, testResumeAfterKill)
-}
+func TestResumeAfterKill(t *testing.T) { onAll(t, testResumeAfterKill) }
 
 func testResumeAfterKill(t *testing.T, r replicas) {
-	t.Parallel() // for a minute it does nothing
 	const size, cut = 72 << 20, 56 << 20
 	content := harness.Pattern(size)
 	c := r.login(t, 0, "acme")

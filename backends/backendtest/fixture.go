@@ -3,9 +3,11 @@ package backendtest
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"io"
 	"iter"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -53,14 +55,10 @@ func (f *fixture) sizes() []int64 {
 
 // content is n bytes that are different at every place and for every seed.
 func content(n int64, seed uint64) []byte {
+	var key [32]byte
+	binary.LittleEndian.PutUint64(key[:], seed)
 	b := make([]byte, n)
-	x := seed*2654435761 + 1
-	for i := range b {
-		x ^= x << 13
-		x ^= x >> 7
-		x ^= x << 17
-		b[i] = byte(x >> 24)
-	}
+	_, _ = rand.NewChaCha8(key).Read(b)
 	return b
 }
 
@@ -112,8 +110,16 @@ func read(ctx context.Context, a backends.CloudStorageAdapter, key string, o bac
 	if err != nil {
 		return nil, err
 	}
-	b, err := io.ReadAll(r)
+	b, err := readSized(r, r.Object().Size)
 	return b, errors.Join(err, r.Close())
+}
+
+// readSized is io.ReadAll with room for what is expected: to grow is most of what reading costs where
+// races are looked for.
+func readSized(r io.Reader, size int64) ([]byte, error) {
+	b := bytes.NewBuffer(make([]byte, 0, size+bytes.MinRead))
+	_, err := b.ReadFrom(r)
+	return b.Bytes(), err
 }
 
 // wantContent fails the test unless key holds exactly data.

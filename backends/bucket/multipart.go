@@ -320,6 +320,9 @@ func (m *multipart) sendPart(ctx context.Context, s *Sending) (piece Piece, err 
 	if m.begun != nil {
 		return piece, m.begun
 	}
+	if m.fenced.Load() { // since the part was begun to be filled
+		return piece, Fault(backends.Fenced, nil)
+	}
 	s.ID = m.record.UploadID
 	err = m.adapter.Retry(ctx, Uploading(s.Part.size), func(ctx context.Context) error {
 		piece, err = m.adapter.store.Send(ctx, s)

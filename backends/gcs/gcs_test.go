@@ -58,17 +58,29 @@ func keyFile(t testing.TB, url string) string {
 	return name
 }
 
+// memory is more than all tests need at once: who cares has a budget of its own. To touch new memory is
+// much of what a test takes where races are looked for.
+var memory = sync.OnceValue(func() *pages.Budget {
+	b, err := pages.New(512 << 20)
+	if err != nil {
+		panic(err)
+	}
+	return b
+})
+
 // config is for a fake with nothing special.
 func config(t testing.TB, f *gcsfake.Server) gcs.Config {
 	t.Helper()
-	memory, err := pages.New(64 << 20)
-	if err != nil {
-		t.Fatal(err)
-	}
+	return configAt(t, f.URL())
+}
+
+// configAt is for one that is somewhere else.
+func configAt(t testing.TB, endpoint string) gcs.Config {
+	t.Helper()
 	return gcs.Config{
-		Config: bucket.Config{Memory: memory, SweepEvery: -1, Log: slog.New(slog.NewTextHandler(t.Output(), nil))},
-		Bucket: "bucket", Endpoint: f.URL(), AllowHTTP: true,
-		CredentialsFile: keyFile(t, f.URL()+"/token"), SessionKey: bytes.Repeat([]byte{7}, gcs.KeySize),
+		Config: bucket.Config{Memory: memory(), SweepEvery: -1, Log: slog.New(slog.NewTextHandler(t.Output(), nil))},
+		Bucket: "bucket", Endpoint: endpoint, AllowHTTP: true,
+		CredentialsFile: keyFile(t, endpoint+"/token"), SessionKey: bytes.Repeat([]byte{7}, gcs.KeySize),
 	}
 }
 

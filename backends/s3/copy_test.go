@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/sluice-ftp/sluice/backends"
+	"github.com/sluice-ftp/sluice/backends/buckettest"
 	"github.com/sluice-ftp/sluice/backends/s3"
 	"github.com/sluice-ftp/sluice/backends/s3fake"
 )
@@ -38,7 +39,7 @@ func TestCopyKeepsAttributes(t *testing.T) {
 			a := open(t, c)
 			key, tagging := "from", tags
 			_, err := a.Client().PutObject(t.Context(), &awss3.PutObjectInput{
-				Bucket: &c.Bucket, Key: &key, Body: strings.NewReader(content(1, test.size)), Tagging: &tagging,
+				Bucket: &c.Bucket, Key: &key, Body: strings.NewReader(buckettest.Content(1, test.size)), Tagging: &tagging,
 				StorageClass: types.StorageClassStandardIa,
 			})
 			if err != nil {
@@ -57,7 +58,7 @@ func TestCopyKeepsAttributes(t *testing.T) {
 			}
 			o, _ := f.Object("to")
 			got := map[string]string{"data": string(o.Data), "tags": o.Header.Get("X-Amz-Tagging"), "class": o.Header.Get("X-Amz-Storage-Class")}
-			want := map[string]string{"data": content(1, test.size), "tags": tags, "class": "STANDARD_IA"}
+			want := map[string]string{"data": buckettest.Content(1, test.size), "tags": tags, "class": "STANDARD_IA"}
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Error(diff)
 			}

@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/sluice-ftp/sluice/backends"
+	"github.com/sluice-ftp/sluice/backends/pages"
 	"github.com/sluice-ftp/sluice/backends/s3"
 	"github.com/sluice-ftp/sluice/backends/s3fake"
 )
@@ -155,6 +156,9 @@ func TestRefusedBeforeTheEnd(t *testing.T) {
 	}
 	c := config(t, s3fake.Start(t, s3fake.Options{}))
 	c.Endpoint = "http://" + l.Addr().String()
+	if c.Memory, err = pages.New(64 << 20); err != nil {
+		t.Fatal(err)
+	}
 	a := open(t, c)
 	const size = 16 << 20 // more than sockets hold
 	a.SetSizes(2*size, size, size)
@@ -170,27 +174,4 @@ func TestRefusedBeforeTheEnd(t *testing.T) {
 	if c.Memory.TryReserve(c.Memory.Parts()) == nil {
 		t.Error("memory was not given back")
 	}
-}
-
-// An object of unknown length cannot be told from half of it.
-func TestNoLength(t *testing.T) {
-	f := s3fake.Start(t, s3fake.Options{})
-	f.Put("k", []byte("content"), nil)
-	c := config(t, f)
-	behind(t, &c, func(w http.ResponseWriter, r *http.Request) {
-		f.ServeHTTP(unlengthy{w}, r)
-	})
-	_, err := open(t, c).Open(t.Context(), "k", backends.OpenOptions{})
-	if backends.KindOf(err) != backends.Unavailable || !strings.Contains(err.Error(), "how long") {
-		t.Error(err)
-	}
-}
-
-// unlengthy does not say how long an answer is.
-type unlengthy struct{ http.ResponseWriter }
-
-func (u unlengthy) WriteHeader(status int) {
-	u.Header().Del("Content-Length")
-	u.ResponseWriter.WriteHeader(status)
-	u.ResponseWriter.(http.Flusher).Flush()
 }

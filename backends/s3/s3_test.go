@@ -2,8 +2,10 @@ package s3_test
 
 import (
 	"log/slog"
+	"os"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -15,20 +17,40 @@ import (
 	"github.com/sluice-ftp/sluice/backends/s3fake"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	// What the machine says to others is not for these tests; authorities would be read at every opening.
+	for _, name := range os.Environ() {
+		if name, _, _ = strings.Cut(name, "="); strings.HasPrefix(name, "AWS_") {
+			_ = os.Unsetenv(name)
+		}
+	}
+	goleak.VerifyTestMain(m)
+}
 
 const testPart = pages.Size
+
+// memory is more than all tests need at once: who cares has a budget of its own. To touch new memory is
+// much of what a test takes where races are looked for.
+var memory = sync.OnceValue(func() *pages.Budget {
+	b, err := pages.New(512 << 20)
+	if err != nil {
+		panic(err)
+	}
+	return b
+})
 
 // config is for a fake with nothing special.
 func config(t testing.TB, f *s3fake.Server) s3.Config {
 	t.Helper()
-	memory, err := pages.New(64 << 20)
-	if err != nil {
-		t.Fatal(err)
-	}
+	return configAt(t, f.URL())
+}
+
+// configAt is for one that is somewhere else.
+func configAt(t testing.TB, endpoint string) s3.Config {
+	t.Helper()
 	return s3.Config{
-		Config: bucket.Config{Memory: memory, SweepEvery: -1, Log: slog.New(slog.NewTextHandler(t.Output(), nil))},
-		Bucket: "bucket", Region: "us-east-1", Endpoint: f.URL(), PathStyle: true, AllowHTTP: true,
+		Config: bucket.Config{Memory: memory(), SweepEvery: -1, Log: slog.New(slog.NewTextHandler(t.Output(), nil))},
+		Bucket: "bucket", Region: "us-east-1", Endpoint: endpoint, PathStyle: true, AllowHTTP: true,
 		AccessKeyID: "testkey", SecretAccessKey: "testsecret",
 	}
 }

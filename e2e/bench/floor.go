@@ -96,21 +96,21 @@ func move(w io.Writer, r io.Reader) error {
 
 // floor measures the server's side of size bytes.
 func (b *bench) floor(verb, to string) (string, error) {
-	size := 1 << 30 / b.scale
+	size := 4 * b.size
 	if verb == "RETR" && to == toFile {
 		if _, err := b.floorOnce("STOR", to, size); err != nil {
 			return "", err
 		}
 	}
 	var costs []float64
-	for range 3 {
+	for range b.rounds {
 		cpu, err := b.floorOnce(verb, to, size)
 		if err != nil {
 			return "", err
 		}
 		costs = append(costs, cpu/(float64(size)/(1<<30)))
 	}
-	return fmt.Sprintf("\t%.2f CPU-s/GiB", median(costs)), nil
+	return fmt.Sprintf("\t%s CPU-s/GiB", harness.Spread("%.2f", costs)), nil
 }
 
 func (b *bench) floorOnce(verb, to string, size int) (cpu float64, err error) {

@@ -59,7 +59,7 @@ func (b *bench) scrape() (time.Duration, error) {
 	all := make([]time.Duration, 9)
 	for i := range all {
 		start := time.Now()
-		req, err := http.NewRequestWithContext(context.Background(), http.MethodGet, b.metrics, nil)
+		req, err := http.NewRequestWithContext(context.Background(), http.MethodGet, b.http+"/metrics", nil)
 		if err != nil {
 			return 0, err
 		}
@@ -69,7 +69,7 @@ func (b *bench) scrape() (time.Duration, error) {
 		}
 		_, err = io.Copy(io.Discard, resp.Body)
 		if err := errors.Join(err, resp.Body.Close()); err != nil || resp.StatusCode != http.StatusOK {
-			return 0, fmt.Errorf("%s: %s, %w", b.metrics, resp.Status, err)
+			return 0, fmt.Errorf("%s/metrics: %s, %w", b.http, resp.Status, err)
 		}
 		all[i] = time.Since(start)
 	}

@@ -1,7 +1,7 @@
 // Command bench measures a sluice process from the outside: its CPU seconds, its resident memory
 // and what a client gets. It prints one table.
 //
-//	go run ./bench [-quick] [-only stor]
+//	go run ./bench [-quick] [-only STOR] [-store gcsfake] [-rounds 5]
 package main
 
 import (
@@ -12,14 +12,15 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
 
 	"github.com/sluice-ftp/sluice/e2e/ftp"
+	"github.com/sluice-ftp/sluice/e2e/gcsbucket"
 	"github.com/sluice-ftp/sluice/e2e/harness"
 	"github.com/sluice-ftp/sluice/e2e/versity"
 )
@@ -34,17 +35,30 @@ const (
 func main() {
 	quick := flag.Bool("quick", false, "a tenth of everything, to see that it runs")
 	only := flag.String("only", "", "rows whose name contains this")
+	store := flag.String("store", "", "rows whose store contains this")
+	rounds := flag.Int("rounds", 5, "how often transfers are measured")
+	size := flag.Int("size", 256<<20, "bytes of a large file")
+	profile := flag.String("profile", "", "write profiles of the gateway's processor time during transfers to this `folder`")
 	root := flag.String("root", "..", "where the module is")
 	floor := flag.String("floor", "", "be the server of the floor's rows, in this `folder`")
+	serve := flag.Bool("gcsfake", false, "be the bucket of the rows for "+google)
 	flag.Parse()
-	if *floor != "" {
-		if err := floorServer(*floor); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
+	var err error
+	switch {
+	case *floor != "":
+		err = floorServer(*floor)
+	case *serve:
+		o := gcsbucket.Options()
+		o.Discard = true // what is read is zeros
+		err = gcsbucket.Serve(o)
+	default:
+		b := bench{scale: 1, size: *size, rounds: *rounds, profiles: *profile}
+		if *quick {
+			b.scale, b.size, b.rounds = 10, *size/10, 1
 		}
-		return
+		err = b.run(*root, *only, *store)
 	}
-	if err := run(*root, *only, *quick); err != nil {
+	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
@@ -55,8 +69,12 @@ type bench struct {
 	dir, bin string
 	server   *harness.Server
 	addr     string
-	metrics  string // a URL
+	http     string // a URL
 	scale    int    // divides counts and sizes
+	size     int    // of a large file
+	rounds   int    // of transfers
+	profiles string // the folder for profiles, if any are wanted
+	took     int    // how many there are
 }
 
 // row is one measurement, with a kind of store: what fsync does on the local disk, or a server.
@@ -70,6 +88,7 @@ const (
 	never  = "fsync never"
 	always = "fsync always"
 	bucket = "versitygw" // an S3 server that others wrote, on the same machine
+	google = "gcsfake"   // Google's API, in memory: it keeps no content
 )
 
 var rows = []row{
@@ -93,29 +112,31 @@ var rows = []row{
 	{"RETR, 1 session", bucket, func(b *bench) (string, error) { return b.throughput("RETR", 1) }},
 	{"RETR, 8 sessions", bucket, func(b *bench) (string, error) { return b.throughput("RETR", 8) }},
 	{"STOR of 4 KiB, 16 sessions", bucket, (*bench).small},
+	{"crypto/tls to a socket, alone", google, func(b *bench) (string, error) { return b.floor("STOR", toSocket) }},
+	{"STOR, 1 session", google, func(b *bench) (string, error) { return b.throughput("STOR", 1) }},
+	{"STOR, 8 sessions", google, func(b *bench) (string, error) { return b.throughput("STOR", 8) }},
+	{"crypto/tls from a socket, alone", google, func(b *bench) (string, error) { return b.floor("RETR", toSocket) }},
+	{"RETR, 1 session", google, func(b *bench) (string, error) { return b.throughput("RETR", 1) }},
+	{"RETR, 8 sessions", google, func(b *bench) (string, error) { return b.throughput("RETR", 8) }},
+	{"STOR of 4 KiB, 16 sessions", google, (*bench).small},
 }
 
-func run(root, only string, quick bool) (err error) {
-	dir, err := os.MkdirTemp("", "sluice-bench")
-	if err != nil {
+func (b *bench) run(root, only, store string) (err error) {
+	if b.dir, err = os.MkdirTemp("", "sluice-bench"); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	b := bench{dir: dir, scale: 1}
-	if quick {
-		b.scale = 10
-	}
+	defer func() { err = errors.Join(err, os.RemoveAll(b.dir)) }()
 	ctx := context.Background()
-	if b.bin, err = harness.Build(ctx, root, dir, false); err != nil {
+	if b.bin, err = harness.Build(ctx, root, b.dir, false); err != nil {
 		return err
 	}
-	if err := harness.Certificates(dir); err != nil {
+	if err := harness.Certificates(b.dir); err != nil {
 		return err
 	}
 	fmt.Printf("%s/%s, %d processors, explicit FTPS, load on the same machine\n\n", runtime.GOOS, runtime.GOARCH, runtime.NumCPU())
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 	for _, r := range rows {
-		if !strings.Contains(r.name, only) {
+		if !strings.Contains(r.name, only) || !strings.Contains(r.store, store) {
 			continue
 		}
 		figures, err := b.measure(r)
@@ -127,13 +148,35 @@ func run(root, only string, quick bool) (err error) {
 			return err
 		}
 	}
+	if strings.Contains(besideWriter, only) && strings.Contains(google, store) {
+		return b.besideWriter(ctx, root)
+	}
 	return nil
+}
+
+// besideWriter is a program of its own.
+const besideWriter = "uploads beside Google's Writer"
+
+func (b *bench) besideWriter(ctx context.Context, root string) error {
+	fmt.Println()
+	size := 512 << 20 / b.scale
+	cmd := exec.CommandContext(ctx, "go", "run", "./bench/googlewriter", fmt.Sprint("-size=", size), fmt.Sprint("-rounds=", b.rounds))
+	cmd.Dir, cmd.Stdout, cmd.Stderr = filepath.Join(root, "e2e"), os.Stdout, os.Stderr
+	return cmd.Run()
 }
 
 // measure gives every row a process of its own, so that none pays for another's memory.
 func (b *bench) measure(r row) (figures string, err error) {
 	backend := fmt.Sprintf("{type: local, root: ./data, fsync: %s}", strings.TrimPrefix(r.store, "fsync "))
-	if r.store == bucket {
+	switch r.store {
+	case google:
+		endpoint, stop, err := gcsbucket.Run("-gcsfake")
+		if err != nil {
+			return "", err
+		}
+		defer func() { err = errors.Join(err, stop()) }()
+		backend = gcsbucket.Backend(endpoint, "")
+	case bucket:
 		store, stop, err := versity.Open(filepath.Join(b.dir, "versity"), versity.Options{})
 		if err != nil {
 			return "", err
@@ -163,11 +206,12 @@ func (b *bench) start(backend string) error {
 	config := fmt.Sprintf(`listen:  {ftp: "127.0.0.1:%d", ftps: "", http: "127.0.0.1:%d"}
 passive: {ports: "%s"}
 tls:     {mode: required, cert_file: server.pem, key_file: server.key}
+http:    {pprof: %t}
 log:     {level: warn}
 backends:
   store: %s
 users_file: users.yaml
-`, ports.FTP, ports.FTPS, ports.Passive(), backend)
+`, ports.FTP, ports.FTPS, ports.Passive(), b.profiles != "", backend)
 	users := fmt.Sprintf(`users:
   - name: bench
     password_hash: %q
@@ -181,7 +225,7 @@ users_file: users.yaml
 	if err != nil {
 		return err
 	}
-	b.addr, b.metrics = fmt.Sprintf("127.0.0.1:%d", ports.FTP), fmt.Sprintf("http://127.0.0.1:%d/metrics", ports.FTPS)
+	b.addr, b.http = fmt.Sprintf("127.0.0.1:%d", ports.FTP), fmt.Sprintf("http://127.0.0.1:%d", ports.FTPS)
 	b.server, err = harness.Start(harness.Options{
 		Bin: b.bin, Dir: b.dir, Args: []string{"serve", "--config", "sluice.yaml"},
 		Log: filepath.Join(b.dir, "log"), Addr: b.addr,
@@ -236,36 +280,38 @@ func (b *bench) each(sessions, n int, do func(c *ftp.Client, i int) error) (took
 	return took, cpu, err
 }
 
-// throughput moves 8 files, three times over; the median counts.
+// throughput moves 8 files, several times over; the median counts.
 func (b *bench) throughput(verb string, sessions int) (string, error) {
-	size, files := 256<<20/b.scale, 8
+	const files = 8
 	content := harness.Pattern(1 << 20)
 	do := func(c *ftp.Client, i int) error {
 		name := fmt.Sprintf("big%d", i)
 		if verb == "RETR" {
 			return c.Retrieve("RETR "+name, io.Discard)
 		}
-		return c.Store(name, repeat(content, size))
+		return c.Store(name, repeat(content, b.size))
 	}
 	if verb == "RETR" {
-		store := func(c *ftp.Client, i int) error { return c.Store(fmt.Sprintf("big%d", i), repeat(content, size)) }
+		store := func(c *ftp.Client, i int) error { return c.Store(fmt.Sprintf("big%d", i), repeat(content, b.size)) }
 		if _, _, err := b.each(1, files, store); err != nil {
 			return "", err
 		}
 	}
 	var rates, costs []float64
+	profiled := b.profile(fmt.Sprintf("%s-%d", verb, sessions))
 	peak, stop := harness.WatchMemory(b.server.PID())
-	for range 3 {
+	for range b.rounds {
 		took, cpu, err := b.each(sessions, files, do)
 		if err != nil {
 			stop()
 			return "", err
 		}
-		bytes := float64(size * files)
+		bytes := float64(b.size * files)
 		rates, costs = append(rates, bytes/1e6/took.Seconds()), append(costs, cpu/(bytes/(1<<30)))
 	}
 	stop()
-	return fmt.Sprintf("%.0f MB/s\t%.2f CPU-s/GiB\tmemory +%d kB", median(rates), median(costs), *peak), nil
+	return fmt.Sprintf("%s MB/s\t%s CPU-s/GiB\tmemory +%d kB",
+		harness.Spread("%.0f", rates), harness.Spread("%.2f", costs), *peak), profiled()
 }
 
 func repeat(block []byte, size int) io.Reader {
@@ -276,17 +322,20 @@ func repeat(block []byte, size int) io.Reader {
 	return io.MultiReader(readers...)
 }
 
-func median(v []float64) float64 {
-	slices.Sort(v)
-	return v[len(v)/2]
-}
-
+// small uploads files that one request holds. Each round has names of its own: nothing is replaced.
 func (b *bench) small() (string, error) {
-	n, content := 10000/b.scale, harness.Pattern(4096)
-	took, cpu, err := b.each(16, n, func(c *ftp.Client, i int) error {
-		return c.Store(fmt.Sprintf("small%d", i), bytes.NewReader(content))
-	})
-	return fmt.Sprintf("%.0f files/s\t%.2f CPU-ms a file", float64(n)/took.Seconds(), cpu*1000/float64(n)), err
+	n, content := 10000/b.scale/b.rounds, harness.Pattern(4096)
+	var rates, costs []float64
+	for round := range b.rounds {
+		took, cpu, err := b.each(16, n, func(c *ftp.Client, i int) error {
+			return c.Store(fmt.Sprintf("small%d-%d", round, i), bytes.NewReader(content))
+		})
+		if err != nil {
+			return "", err
+		}
+		rates, costs = append(rates, float64(n)/took.Seconds()), append(costs, cpu*1000/float64(n))
+	}
+	return fmt.Sprintf("%s files/s\t%s CPU-ms a file", harness.Spread("%.0f", rates), harness.Spread("%.2f", costs)), nil
 }
 
 func (b *bench) list(verb string) (string, error) {

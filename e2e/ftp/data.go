@@ -116,10 +116,12 @@ func (c *Client) Store(name string, r io.Reader) error {
 	if err != nil {
 		return err
 	}
-	if _, err := io.Copy(struct{ io.Writer }{d}, r); err != nil {
-		return errors.Join(fmt.Errorf("ftp: STOR %s: %w", name, err), d.FIN())
+	if _, err = io.Copy(struct{ io.Writer }{d}, r); err == nil {
+		err = d.Finish()
 	}
-	if err := d.Finish(); err != nil {
+	if err != nil {
+		_ = d.FIN()                        // what went wrong has been said
+		err = errors.Join(err, c.Done("")) // and here the server says why
 		return fmt.Errorf("ftp: STOR %s: %w", name, err)
 	}
 	return c.Done("STOR " + name)

@@ -8,8 +8,8 @@ import (
 	"github.com/sluice-ftp/sluice/backends/gcsfake"
 )
 
-// name is what gcsfake calls a bucket that nobody named.
-const name = "bucket"
+// Name is what gcsfake calls a bucket that nobody named.
+const Name = "bucket"
 
 // sessionKey is the same for all gateways, as it has to be for those that go on with each other's uploads.
 const sessionKey = "c2x1aWNlIHNlYWxzIHNlc3Npb25zIHdpdGggdGhpcy4="
@@ -20,5 +20,5 @@ func Options() gcsfake.Options { return gcsfake.Options{NoAuth: true} }
 // Backend is a bucket as a backend in a configuration of Sluice, with more settings behind.
 func Backend(endpoint, more string) string {
 	return fmt.Sprintf("{type: gcs, bucket: %s, endpoint: %q, allow_http: true, anonymous: true, session_key: %s%s}",
-		name, endpoint, sessionKey, more)
+		Name, endpoint, sessionKey, more)
 }

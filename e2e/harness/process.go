@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -51,4 +52,10 @@ func WatchMemory(pid int) (peak *int, stop func()) {
 		}
 	}()
 	return peak, func() { close(done); <-ended }
+}
+
+// Spread is the median of some figures, with the least and the most of them.
+func Spread(format string, v []float64) string {
+	v = slices.Sorted(slices.Values(v))
+	return fmt.Sprintf(format+" ("+format+" to "+format+")", v[len(v)/2], v[0], v[len(v)-1])
 }

@@ -2,10 +2,17 @@ package google
 
 import (
 	"bytes"
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"hash/crc32"
 	"io"
 	"log/slog"
+	"mime"
+	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -47,7 +54,12 @@ func open(t *testing.T) others {
 		t.Fatal(err)
 	}
 	c := gcs.Config{
-		Config: bucket.Config{Memory: memory, SweepEvery: -1, KeepAtLeast: 1, Log: slog.New(slog.NewTextHandler(t.Output(), nil))},
+		Config: bucket.Config{
+			Memory: memory, SweepEvery: -1, KeepAtLeast: 1, Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
+			Transport: func(next http.RoundTripper) http.RoundTripper {
+				return &wellFormed{t: t, next: next, sums: map[string]uint32{}}
+			},
+		},
 		Bucket: bucketName, Endpoint: server.URL(), AllowHTTP: true, Anonymous: true,
 		SessionKey: bytes.Repeat([]byte{7}, gcs.KeySize),
 	}
@@ -64,6 +76,65 @@ func open(t *testing.T) others {
 		}
 	})
 	return others{a, t, server}
+}
+
+// wellFormed looks at what servers take whether or not it is right: the end of a body in two parts, and the
+// checksum of an upload in pieces.
+type wellFormed struct {
+	t    *testing.T
+	next http.RoundTripper
+
+	mu   sync.Mutex
+	sums map[string]uint32 // of what each session has been sent, in order: nothing goes wrong here
+}
+
+// RoundTrip implements http.RoundTripper.
+func (w *wellFormed) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Body == nil {
+		return w.next.RoundTrip(r)
+	}
+	body, err := io.ReadAll(r.Body)
+	if err := errors.Join(err, r.Body.Close()); err != nil {
+		return nil, err
+	}
+	if r.ContentLength != int64(len(body)) {
+		w.t.Errorf("%d bytes are announced, %d come", r.ContentLength, len(body))
+	}
+	kind, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	switch {
+	case err == nil && kind == "multipart/related":
+		w.parts(params["boundary"], body)
+	case r.Method == http.MethodPut:
+		w.piece(r, body)
+	}
+	r = r.Clone(r.Context())
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	return w.next.RoundTrip(r)
+}
+
+func (w *wellFormed) parts(boundary string, body []byte) {
+	// https://cloud.google.com/storage/docs/uploading-objects#rest-upload-objects
+	line := "--" + boundary
+	if content, ended := bytes.CutSuffix(body, []byte("\r\n"+line+"--\r\n")); !ended || !bytes.HasPrefix(content, []byte(line+"\r\n")) ||
+		bytes.Count(content, []byte(line)) != 2 {
+		w.t.Errorf("no body in two parts: %.300q", body)
+	}
+}
+
+// piece looks at a request to a session. The one that says how many bytes there are says their checksum too.
+func (w *wellFormed) piece(r *http.Request, body []byte) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	session := r.URL.String()
+	w.sums[session] = crc32.Update(w.sums[session], crc32.MakeTable(crc32.Castagnoli), body)
+	_, total, _ := strings.Cut(r.Header.Get("Content-Range"), "/")
+	if total == "*" {
+		return
+	}
+	want := "crc32c=" + base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint32(nil, w.sums[session]))
+	if got := r.Header.Get("X-Goog-Hash"); got != want {
+		w.t.Errorf("an upload of %s bytes ends with %q, want %q", total, got, want)
+	}
 }
 
 func (o others) put(key string, content []byte, p backends.PutOptions) {
