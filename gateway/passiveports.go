@@ -140,8 +140,9 @@ func (p *passivePorts) free(at expected) {
 }
 
 // placeWait is how long a PASV waits where a client is expected at all ports already: partners behind one
-// address, or one who opens ten transfers at once. Those before it connect within milliseconds.
-const placeWait = 3 * time.Second
+// address, or one who opens ten transfers at once. Those before it connect within milliseconds, or within
+// seconds on a machine that has too much to do; a partner's program waits longer for a reply.
+const placeWait = 10 * time.Second
 
 // reserve expects a client at a port of this replica; nil if it is expected at all of them.
 func (p *passivePorts) reserve(ctx context.Context, client netip.Addr) *reservation {
