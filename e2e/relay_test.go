@@ -30,7 +30,6 @@ const (
 // Three gateways with one passive port each stand behind a balancer that sends every connection to the next
 // one, whatever it belongs to. All partners but one come from one address, as behind a NAT.
 func TestRelay(t *testing.T) {
-	t.Parallel()
 	t.Run("plain", func(t *testing.T) { testRelay(t, false, newFront) })
 	t.Run("PROXY protocol 1", func(t *testing.T) { testRelay(t, true, newFront) })
 	t.Run("HAProxy with PROXY protocol 2", func(t *testing.T) { testRelay(t, true, haproxy) })

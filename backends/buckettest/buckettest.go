@@ -152,7 +152,8 @@ type Kind struct {
 	// are gone on with, configurations that the smallest budget has to do for.
 	Killed, KilledInParts, Lost, Continued, Small []string
 
-	// Folders are those variants whose folders are things of their own.
+	// Folders are those variants whose folders are things of their own. In all but the first their
+	// renaming goes on only while somebody asks for it.
 	Folders []string
 
 	// SlowDown, Internal, Denied and Unreadable are the store's words for: later; a fault of its own;
@@ -215,6 +216,7 @@ func Run(t *testing.T, k Kind) {
 		{"Takeover", testTakeover},
 		{"AnotherOwner", testAnotherOwner},
 		{"Zombie", testZombie},
+		{"ZombieAtItsEnd", testZombieAtItsEnd},
 		{"LatePart", testLatePart},
 		{"TwoOwners", testTwoOwners},
 		{"StaleVersion", testStaleVersion},

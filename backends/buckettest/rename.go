@@ -12,37 +12,43 @@ import (
 // testWorkAfterKilledRename kills the renaming of a folder at every request, lets clients go on with
 // both folders, and then has the rename finished. Whatever was stored in between is still there.
 func testWorkAfterKilledRename(t *testing.T, k *Kind) {
-	everywhere(t, k, Options{}, func(b *Bubble, n int) (done bool) {
-		b.fill(map[string]string{"d/": "", "d/a": "A", "d/b": "B"})
-		lived, _ := b.die(death{at: n}, b.Open(), func(ctx context.Context, a *bucket.Adapter) error {
-			return a.Rename(ctx, "d", "e", backends.RenameOptions{})
+	for _, variant := range append([]string{""}, k.Folders[:min(1, len(k.Folders))]...) {
+		t.Run(called(variant), func(t *testing.T) {
+			everywhere(t, k, Options{Variant: variant}, (*Bubble).workAfterKilledRename)
 		})
-		a := b.Open()
-		for _, later := range []struct{ key, content string }{
-			{"d/a", "A, changed in the old folder"},
-			{"e/b", "B, changed in the new folder"},
-			{"d/new", "new in the old folder"},
-			{"e/new2", "new in the new folder"},
-		} {
-			if err := Put(b.Context(), a, later.key, later.content, backends.PutOptions{}); err != nil {
-				b.Errorf("put %s: %v", later.key, err)
-			}
-		}
-		b.Sweep(a)
-		if !b.holds("A, changed in the old folder", "d/a", "e/a") {
-			b.Errorf("a is lost, which was stored in the old folder after the kill")
-		}
-		if !b.holds("B, changed in the new folder", "e/b") {
-			b.Errorf("b is not what was stored in the new folder after the kill")
-		}
-		if !b.holds("new in the old folder", "d/new", "e/new") {
-			b.Errorf("new is lost, which was stored in the old folder after the kill")
-		}
-		if !b.holds("new in the new folder", "e/new2") {
-			b.Errorf("new2 is lost, which was stored in the new folder after the kill")
-		}
-		return lived
+	}
+}
+
+func (b *Bubble) workAfterKilledRename(n int) (done bool) {
+	b.fill(map[string]string{"d/": "", "d/a": "A", "d/b": "B"})
+	lived, _ := b.die(death{at: n}, b.Open(), func(ctx context.Context, a *bucket.Adapter) error {
+		return a.Rename(ctx, "d", "e", backends.RenameOptions{})
 	})
+	a := b.Open()
+	for _, later := range []struct{ key, content string }{
+		{"d/a", "A, changed in the old folder"},
+		{"e/b", "B, changed in the new folder"},
+		{"d/new", "new in the old folder"},
+		{"e/new2", "new in the new folder"},
+	} {
+		if err := Put(b.Context(), a, later.key, later.content, backends.PutOptions{}); err != nil {
+			b.Errorf("put %s: %v", later.key, err)
+		}
+	}
+	b.Sweep(a)
+	if !b.holds("A, changed in the old folder", "d/a", "e/a") {
+		b.Errorf("a is lost, which was stored in the old folder after the kill")
+	}
+	if !b.holds("B, changed in the new folder", "e/b") {
+		b.Errorf("b is not what was stored in the new folder after the kill")
+	}
+	if !b.holds("new in the old folder", "d/new", "e/new") {
+		b.Errorf("new is lost, which was stored in the old folder after the kill")
+	}
+	if !b.holds("new in the new folder", "e/new2") {
+		b.Errorf("new2 is lost, which was stored in the new folder after the kill")
+	}
+	return lived
 }
 
 // meanwhile renames at every moment of which something else happens. It says whether there was none

@@ -324,6 +324,45 @@ func testZombie(t *testing.T, k *Kind) {
 	})
 }
 
+// A process that slept comes to its end while another one writes what it took over. It is told so, and
+// nothing is published but what the other one has.
+func testZombieAtItsEnd(t *testing.T, k *Kind) {
+	InBubble(t, k, Options{}, func(b *Bubble) {
+		want := Content(5, 6*Part)
+		zombie, other := b.Open(), b.Open()
+		wake, died := make(chan struct{}), make(chan error)
+		go func() {
+			r := io.MultiReader(strings.NewReader(want[:Part+Part/2]), waiting(wake))
+			_, err := zombie.Put(b.Context(), "k", r, Resumable())
+			died <- err
+		}()
+		b.Pass(renewals)
+		b.OnRequest(func(r Request) Fault {
+			if r.Op == Write && strings.HasPrefix(r.Key, private) {
+				return Fault{Code: k.Denied} // which is not tried again
+			}
+			return Fault{}
+		})
+		b.Pass(2 * time.Minute)
+		b.OnRequest(nil)
+		p := b.Pending(other, "k")
+		awake := callback(func() {
+			close(wake)
+			if err := <-died; backends.KindOf(err) != backends.Fenced {
+				b.Error("the zombie:", err)
+			}
+			if o, ok := b.Object("k"); ok {
+				b.Errorf("%d bytes are published", len(o.Data))
+			}
+		})
+		r := io.MultiReader(strings.NewReader(want[p.Size:4*Part]), awake, strings.NewReader(want[4*Part:]))
+		if _, err := other.Put(b.Context(), "k", r, Continuing(p, p.Size)); err != nil {
+			b.Error(err)
+		}
+		b.WantObject("k", want)
+	})
+}
+
 // DieSending sends a content, waits for a while, in which what is on its way arrives, and kills the
 // process then. When it returns nobody takes that for alive any more.
 func (b *Bubble) DieSending(a *bucket.Adapter, key, content string, while time.Duration) {

@@ -112,7 +112,8 @@ var variants = map[string]gcsfake.Options{
 	"without moving":   {Quirks: gcsfake.Quirks{NoMove: true}},
 	"keeps nothing":    {Quirks: gcsfake.Quirks{PersistNothing: true}},
 	"copies by pieces": {Quirks: gcsfake.Quirks{RewriteStep: testPart}},
-	"hierarchical":     {Hierarchical: true, Quirks: gcsfake.Quirks{SlowRename: true}},
+	"hierarchical":     {Hierarchical: true},
+	"slow folders":     {Hierarchical: true, Quirks: gcsfake.Quirks{SlowRename: true}},
 }
 
 // late sends content to a session as a process would that does not live any more.
@@ -174,9 +175,9 @@ var kind = buckettest.Kind{
 	},
 	Open: func(t testing.TB, s buckettest.Setup) *bucket.Adapter { return opened(t, s).Adapter },
 
-	Killed: []string{"without moving", "hierarchical"}, KilledInParts: []string{"copies by pieces"},
+	Killed: []string{"without moving", "hierarchical", "slow folders"}, KilledInParts: []string{"copies by pieces"},
 	Lost: []string{"keeps nothing"}, Continued: []string{"keeps nothing", "hierarchical"}, Small: []string{""},
-	Folders: []string{"hierarchical"},
+	Folders: []string{"hierarchical", "slow folders"},
 
 	SlowDown: "rateLimitExceeded", Internal: "backendError", Denied: "forbidden", Unreadable: []string{"forbidden"},
 	Oops:       `{"error": {"code": 500, "message": "We encountered an internal error.", "errors": [{"reason": "internalError"}]}}`,

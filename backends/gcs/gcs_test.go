@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -27,6 +28,8 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const testPart = pages.Size
+
+var testTime = time.Unix(1_500_000_000, 0)
 
 // privateKey is that of a service account. To make one takes a moment.
 var privateKey = sync.OnceValue(func() []byte {

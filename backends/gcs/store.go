@@ -23,10 +23,10 @@ const (
 	granule = 256 << 10
 
 	// minPart is the size of the first parts where memory allows. The store takes a moment after each,
-	// so they grow with what has gone: to maxPart, each as large as a quarter of it.
+	// so they grow with what has gone: to maxPart, each as large as a half of it.
 	minPart = 8 << 20
 	maxPart = 32 << 20
-	growth  = 4
+	growth  = 2
 	// inFlight: one part is sent while the next one is filled.
 	inFlight = 2
 )

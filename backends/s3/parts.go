@@ -95,7 +95,7 @@ func (s *store) Complete(ctx context.Context, c *bucket.Completion) (string, err
 	}
 	out, err := s.client.CompleteMultipartUpload(ctx, in)
 	if err != nil {
-		return "", err
+		return "", s.doubtFolder(ctx, c.Upload.Name, err)
 	}
 	return versionOf(out.ETag)
 }

@@ -2,9 +2,12 @@ package s3
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"hash/crc32"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -88,12 +91,8 @@ func (s *store) Head(ctx context.Context, name string) (*bucket.Info, error) {
 	if err != nil {
 		return nil, err
 	}
-	version, err := versionOf(out.ETag)
-	if err != nil {
-		return nil, err
-	}
-	return &bucket.Info{
-		Name: name, Size: aws.ToInt64(out.ContentLength), Version: version,
+	return &bucket.Info{ // versitygw has no ETag of what was put into its folder
+		Name: name, Size: aws.ToInt64(out.ContentLength), Version: aws.ToString(out.ETag),
 		Written: aws.ToTime(out.LastModified), Metadata: out.Metadata, Tagged: aws.ToInt32(out.TagCount) > 0,
 		Description: bucket.Description{
 			ContentType: aws.ToString(out.ContentType), ContentEncoding: aws.ToString(out.ContentEncoding),
@@ -138,8 +137,24 @@ func (s *store) Write(ctx context.Context, o *bucket.NewObject, content ...*buck
 		r.header.Set("If-None-Match", "*")
 	}
 	set(r.header, "If-Match", o.IfVersion)
-	return s.hot.write(ctx, r)
+	etag, err := s.hot.write(ctx, r)
+	return etag, s.doubtFolder(ctx, o.Name, err)
 }
+
+// doubtFolder has a request tried again that was refused because of a folder which is not there: versitygw
+// says so of whatever its file system could not do when it gave the object its name.
+func (s *store) doubtFolder(ctx context.Context, name string, err error) error {
+	if code(err) != "ExistingObjectIsDirectory" || strings.HasSuffix(name, "/") {
+		return err
+	}
+	page, failed := s.List(ctx, bucket.Query{Prefix: name + "/", Most: 1})
+	if failed != nil || len(page.Objects) > 0 {
+		return err
+	}
+	return fmt.Errorf("%w: %v", errNoFolder, err) //nolint:errorlint // its code is not to be believed
+}
+
+var errNoFolder = errors.New("the store took the name for a folder, and there is none")
 
 // Delete implements bucket.Store. S3 is content with a name that has gone.
 func (s *store) Delete(ctx context.Context, name, version string) error {
