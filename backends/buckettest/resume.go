@@ -343,7 +343,7 @@ func testZombieAtItsEnd(t *testing.T, k *Kind) {
 			}
 			return Fault{}
 		})
-		b.Pass(2 * time.Minute)
+		b.Pass(2*time.Minute + renewals/2) // between two of its attempts
 		b.OnRequest(nil)
 		p := b.Pending(other, "k")
 		awake := callback(func() {
