@@ -181,12 +181,10 @@ func (m *multipart) rest() (unsent *Part, err error) {
 			return nil, err
 		}
 		ended, err = m.fill(p, min(size, p.bytes()))
-		switch {
-		case err != nil:
+		if err != nil {
 			return p, err
-		default:
-			m.pass(p, ended)
 		}
+		m.pass(p, ended)
 	}
 	return nil, nil //nolint:nilnil // everything was sent
 }

@@ -124,40 +124,45 @@ func (a *Adapter) endUpload(ctx context.Context, r *Record, published bool) {
 	}
 	ctx = background(ctx)
 	var err error
-	switch {
-	case r.Kept == nil:
-	case r.version == "":
-		return // somebody else's
-	case !published:
-		// Who woke up late must not end what another process goes on with.
-		if err = r.end(ctx, a); backends.KindOf(err) == backends.Busy {
-			return
-		}
-		a.tellLeft(r, err)
-		return
-	default:
-		err = r.endBefore(ctx, a)
+	if r.Kept != nil {
+		err = r.endKept(ctx, a, published)
+	} else {
+		err = r.endOther(ctx, a, published)
 	}
-	if err == nil && !published && r.UploadID != "" {
-		err = a.abort(ctx, r.Key, r.UploadID)
-	}
-	switch {
-	case err != nil:
-	case r.Kept != nil:
-		err = r.remove(ctx, a)
-	case r.Strays: // the record leads to them
-	case r.Kept == nil && a.store.Traits().Expires: // there is none
-	default:
-		err = a.delete(ctx, r.name)
-	}
-	a.tellLeft(r, err)
-}
-
-// tellLeft tells the operator of what is left to Sweep.
-func (a *Adapter) tellLeft(r *Record, err error) {
 	if err != nil {
 		a.Log.Warn("an upload was not cleaned up; it will be tried again", "key", r.Key, "err", err)
 	}
+}
+
+// endKept ends an upload that is kept when it breaks off, unless it is somebody else's by now: who woke up
+// late must not end what another process goes on with.
+func (r *Record) endKept(ctx context.Context, a *Adapter, published bool) error {
+	if r.version == "" {
+		return nil
+	}
+	if published {
+		if err := r.endBefore(ctx, a); err != nil {
+			return err
+		}
+		return r.remove(ctx, a)
+	}
+	if err := r.end(ctx, a); backends.KindOf(err) != backends.Busy {
+		return err
+	}
+	return nil
+}
+
+// endOther ends any other upload.
+func (r *Record) endOther(ctx context.Context, a *Adapter, published bool) error {
+	if !published && r.UploadID != "" {
+		if err := a.abort(ctx, r.Key, r.UploadID); err != nil {
+			return err
+		}
+	}
+	if r.Strays || a.store.Traits().Expires { // the record leads to them, or there is none
+		return nil
+	}
+	return a.delete(ctx, r.name)
 }
 
 // abort ends an upload in parts, so that nothing of it is left.

@@ -1,6 +1,7 @@
 package gcs
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -85,7 +86,7 @@ func (s *store) MoveFolder(ctx context.Context, from, to string, again bool) err
 	if code := status(err); code == http.StatusConflict || code == http.StatusPreconditionFailed {
 		// There is such a folder, or it or what it will be is being renamed. What Google says of that is for people.
 		if _, other := s.Folder(ctx, to); status(other) != http.StatusNotFound {
-			return firstOf(other, bucket.Fault(backends.Exist, err))
+			return cmp.Or[error](other, bucket.Fault(backends.Exist, err))
 		}
 		return fmt.Errorf("%w: %w", errRenaming, err)
 	}
@@ -111,13 +112,6 @@ func (s *store) MoveFolder(ctx context.Context, from, to string, again bool) err
 var kindsOfOperations = map[int]backends.Kind{
 	4: backends.Unavailable, 8: backends.Unavailable, 10: backends.Unavailable, 13: backends.Unavailable, 14: backends.Unavailable,
 	5: backends.NotExist, 6: backends.Exist, 7: backends.Permission, 9: backends.Conflict, 16: backends.Misconfigured,
-}
-
-func firstOf(a, b error) error {
-	if a != nil {
-		return a
-	}
-	return b
 }
 
 var (
