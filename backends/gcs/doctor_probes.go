@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"path"
 	"slices"
 	"strconv"
@@ -31,88 +30,6 @@ func fine(found string) bucket.Result { return bucket.Result{Found: found} }
 
 // anotherStore is the advice about a store that does not keep what Google promises.
 const anotherStore = "endpoint: correct it; this is another kind of server, or something in between changes requests"
-
-// credentials gets a token, which may take a request to who gives it out.
-func (d *doctor) credentials(ctx context.Context, _ string) (bucket.Result, error) {
-	if d.s.wire.tokens == nil {
-		return fine("anonymous"), nil
-	}
-	err := bucket.Once(ctx, bucket.Asking.Attempt, func(ctx context.Context) error {
-		_, err := d.s.wire.tokens.Token(ctx)
-		return err
-	})
-	if err != nil {
-		setting, todo := d.s.advice(fmt.Errorf("%w: %w", errCredentials, err))
-		return failed(bucket.Plain(err.Error()), setting+": "+todo), nil
-	}
-	from := "the application default"
-	if d.s.CredentialsFile != "" {
-		from = d.s.CredentialsFile
-	}
-	if d.s.Impersonate != "" {
-		from += ", as " + d.s.Impersonate
-	}
-	return fine("from " + from), nil
-}
-
-// endpoint asks for a key of ours. Whatever Google says shows that it is there.
-func (d *doctor) endpoint(ctx context.Context, _ string) (bucket.Result, error) {
-	begun := time.Now()
-	var page *bucket.Page
-	d.err = bucket.Once(ctx, bucket.Asking.Attempt, func(ctx context.Context) (err error) {
-		page, err = d.s.List(ctx, bucket.Query{Prefix: d.root, Most: 1})
-		return err
-	})
-	took := time.Since(begun)
-	if page != nil {
-		d.date = page.Asked
-		d.skew = time.Until(page.Asked.Add(time.Second / 2)) // a date has no fractions
-	}
-	var r *refused
-	switch {
-	case d.err == nil:
-	case !errors.As(d.err, &r) || r.kind() == backends.Unavailable:
-		return bucket.Result{}, d.err
-	case r.message == "":
-		return failed(fmt.Sprintf("it answers %d, but not as Google does", r.status), anotherStore), nil
-	}
-	return fine("answers in " + took.Round(time.Millisecond).String()), nil
-}
-
-func (d *doctor) clock(context.Context, string) (bucket.Result, error) {
-	const warnSkew = time.Minute // Google refuses tokens that are signed for another time
-	switch {
-	case d.date.IsZero():
-		return bucket.Result{Outcome: bucket.OutcomeSkipped, Found: "the store did not tell its time"}, nil
-	case d.skew.Abs() > warnSkew:
-		return warned(fmt.Sprintf("the store's is %v from ours", d.skew.Round(time.Second)), "set the clock of this machine by NTP"), nil
-	}
-	return fine(""), nil
-}
-
-func (d *doctor) access(context.Context, string) (bucket.Result, error) {
-	return fine(""), d.err
-}
-
-// kind compares what the bucket is with what the configuration says.
-func (d *doctor) kind(ctx context.Context, _ string) (bucket.Result, error) {
-	var is bool
-	err := bucket.Once(ctx, bucket.Asking.Attempt, func(ctx context.Context) (err error) {
-		is, err = d.s.isHierarchical(ctx)
-		return err
-	})
-	switch {
-	case err != nil:
-		return bucket.Result{}, err
-	case is && !d.s.Hierarchical:
-		return warned("it has a hierarchical namespace", "hierarchical_namespace: set it to true, so that folders are renamed at once"), nil
-	case !is && d.s.Hierarchical:
-		return failed(errFlat.Error(), "hierarchical_namespace: leave it out, or name a bucket that was made with one"), nil
-	case is:
-		return fine("with a hierarchical namespace"), nil
-	}
-	return fine("flat"), nil
-}
 
 // newObject is a small one as a client's.
 func (d *doctor) newObject(name string) *bucket.NewObject {
@@ -344,81 +261,6 @@ func (d *doctor) resume(context.Context, string) (bucket.Result, error) {
 		return fine("switched off"), nil
 	}
 	return fine("uploads that break off are kept"), nil
-}
-
-// met says what a store made of a condition that does not hold.
-func met(err error, replaced string) (bucket.Result, error) {
-	switch {
-	case err == nil:
-		return failed(replaced, anotherStore), nil
-	case status(err) == http.StatusPreconditionFailed:
-		return fine(""), nil
-	}
-	return bucket.Result{}, err
-}
-
-func (d *doctor) putIfAbsent(ctx context.Context, dir string) (bucket.Result, error) {
-	o := d.newObject(dir + "object")
-	o.IfAbsent = true
-	if _, err := d.write(ctx, o, sample); err != nil {
-		return bucket.Result{}, err
-	}
-	_, err := d.write(ctx, o, sample)
-	return met(err, "a second write replaced the first")
-}
-
-func (d *doctor) putIfUnchanged(ctx context.Context, dir string) (bucket.Result, error) {
-	o := d.newObject(dir + "object")
-	version, err := d.write(ctx, o, sample)
-	if err != nil {
-		return bucket.Result{}, err
-	}
-	o.IfVersion = version
-	if _, err := d.write(ctx, o, sample); err != nil {
-		return bucket.Result{}, err
-	}
-	_, err = d.write(ctx, o, sample)
-	return met(err, "a write for another version succeeded")
-}
-
-func (d *doctor) deleteIfUnchanged(ctx context.Context, dir string) (bucket.Result, error) {
-	o := d.newObject(dir + "object")
-	version, err := d.write(ctx, o, sample)
-	if err == nil {
-		_, err = d.write(ctx, o, sample)
-	}
-	if err != nil {
-		return bucket.Result{}, err
-	}
-	return met(d.once(ctx, func(ctx context.Context) error { return d.s.Delete(ctx, o.Name, version) }), "another version was deleted")
-}
-
-// checked is the answer about a checksum: err is what the store said to a wrong one.
-func checked(err error) (bucket.Result, error) {
-	switch {
-	case err == nil:
-		return failed("a wrong one is ignored", anotherStore), nil
-	case status(err) == http.StatusBadRequest:
-		return fine("a wrong one is refused"), nil
-	}
-	return bucket.Result{}, err
-}
-
-func (d *doctor) checksumOfObject(ctx context.Context, dir string) (bucket.Result, error) {
-	wrong := bucket.CheckedPart([]byte(sample), 0) // by a polynomial that is none
-	return checked(d.once(ctx, func(ctx context.Context) error {
-		_, err := d.s.Write(ctx, d.newObject(dir+"wrong"), wrong)
-		return err
-	}))
-}
-
-func (d *doctor) checksumOfSession(ctx context.Context, dir string) (bucket.Result, error) {
-	c, err := d.send(ctx, dir+"wrong")
-	if err != nil {
-		return bucket.Result{}, err
-	}
-	c.CRC++
-	return checked(d.complete(ctx, c))
 }
 
 // folders makes a folder, renames it and removes it, in a bucket that has such.
